@@ -1,0 +1,127 @@
+"""What a shop has to offer, as the product thinks of it. Times are UTC; money is integer minor units."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Is an exact amount: ``minor_units`` (such as cents) of the ISO 4217 ``currency_code``."""
+
+    minor_units: int
+    currency_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOff:
+    """Takes ``basis_points`` (1 to 10,000) off the price."""
+
+    basis_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class AmountOff:
+    """Takes an amount off the price."""
+
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrice:
+    """Replaces the price."""
+
+    price: Money
+
+
+Discount = ShareOff | AmountOff | NewPrice
+
+
+class OfferStatus(Enum):
+    """Tells whether an offer is on; only LIVE is shown."""
+
+    DRAFT = "draft"
+    LIVE = "live"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+class Rebuys(Enum):
+    """Tells whether a placement welcomes items that the customer has bought before.
+
+    LATER keeps out what was bought since the model was trained, REFUSED whatever was bought, ALLOWED nothing.
+    """
+
+    LATER = "later"
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Is something that the model learns about and that an offer may be made on."""
+
+    item_id: str
+    title: str = ""
+    category: str = ""
+    price: Money | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Is a set of items on terms.
+
+    ``start_time`` is inclusive, ``end_time`` exclusive, both UTC; empty tuples mean no restriction.
+    """
+
+    offer_id: str
+    item_ids: tuple[str, ...]
+    title: str = ""
+    discount: Discount | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    audience_ids: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    placements: tuple[str, ...] = ()
+    priority: int = 0
+    status: OfferStatus = OfferStatus.LIVE
+    labels: tuple[str, ...] = ()
+
+
+DEFAULT_PLACEMENT_SIZE = 10
+MAXIMAL_PLACEMENT_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Is the slot that asks for offers, with the rules of its slates."""
+
+    placement: str
+    size: int = DEFAULT_PLACEMENT_SIZE
+    plain_items: bool = True
+    rebuys: Rebuys = Rebuys.LATER
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Is a named set of customers that offers can be made to."""
+
+    audience_id: str
+    customer_ids: frozenset[str]
+
+
+def discounted(price: Money, discount: Discount) -> Money | None:
+    """Give the price after the discount, never below zero, halves rounded in the customer's favour.
+
+    None when the currencies differ.
+    """
+    match discount:
+        case ShareOff(basis_points):
+            return Money(price.minor_units * (10_000 - basis_points) // 10_000, price.currency_code)
+        case AmountOff(amount):
+            if amount.currency_code != price.currency_code:
+                return None
+            return Money(max(0, price.minor_units - amount.minor_units), price.currency_code)
+        case NewPrice(new_price):
+            return new_price if new_price.currency_code == price.currency_code else None
