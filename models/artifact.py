@@ -1,7 +1,7 @@
 """A model on disk: a manifest beside npz files, written aside and renamed, verified before use.
 
-The format is documented in docs/artifact-format.md. Equal content has equal bytes and an equal version: nothing inside tells
-when or where it was written.
+The format is documented in docs/artifact-format.md. Equal content has equal bytes and an equal version: nothing inside
+tells when or where it was written.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -206,9 +207,8 @@ def _problem_of(table: CandidateTable, item_count: int) -> str:
         return "it counts more than it holds"
     valid = np.arange(candidates.shape[1]) < table.counts[:, np.newaxis]
     named = np.arange(evidence.shape[1]) < table.evidence_counts[:, np.newaxis]
-    if np.any(candidates["row"][valid] >= item_count) or np.any(
-        (evidence & ~np.uint32(VIEWED_FLAG))[named] >= item_count
-    ):
+    evidence_items = evidence & ~np.uint32(VIEWED_FLAG)
+    if np.any(candidates["row"][valid] >= item_count) or np.any(evidence_items[named] >= item_count):
         return "it names items that do not exist"
     if not np.isfinite(candidates["score"][valid]).all():
         return "its scores are not all finite"
@@ -226,7 +226,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(str(path), f"cannot be read ({error})") from error
 
 

@@ -1,6 +1,7 @@
 """The item side of a model: what every server process holds in memory while it serves a generation."""
 
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ def decode_item_model(content: bytes, name: str = "items.npz") -> ItemModel:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             model = _assemble(dict(arrays))
-    except (InvalidInputError, ValueError, KeyError, OSError, EOFError) as error:
+    except (InvalidInputError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(name, f"cannot be read as an item model ({error})") from error
     _check(model, name)
     return model

@@ -29,8 +29,9 @@ class FileEntry:
 class Manifest:
     """Describes one artifact.
 
-    The data window is UTC and inclusive at both ends. ``configuration`` and ``metrics`` are JSON. ``model_version`` is the day
-    of the last event and twelve hexadecimal digits of a digest over everything else, so that it cannot be changed unnoticed.
+    The data window is UTC and inclusive at both ends. ``configuration`` and ``metrics`` are JSON. ``model_version`` is
+    the day of the last event and twelve hexadecimal digits of a digest over everything else, so that no change of it
+    goes unnoticed.
     """
 
     format_version: int
@@ -63,10 +64,11 @@ class Manifest:
             "metrics": metrics,
             "files": {name: asdict(entry) for name, entry in files.items()},
         }
-        return cls._from_content(_version_of(content), json.loads(_canonical(content)))
+        return cls.from_content(_version_of(content), json.loads(_canonical(content)))
 
     @classmethod
-    def _from_content(cls, model_version: str, content: Mapping[str, Any]) -> Self:
+    def from_content(cls, model_version: str, content: Mapping[str, Any]) -> Self:
+        """Make a manifest of decoded JSON. ValueError, KeyError or TypeError when it is not one."""
         return cls(
             format_version=content["format_version"],
             model_version=model_version,
@@ -107,7 +109,7 @@ def read_manifest(directory: Path) -> Manifest:
         raise ArtifactError(str(path), problem)
     try:
         fits = version == directory.name and version == _version_of(content)
-        manifest = Manifest._from_content(version, content)
+        manifest = Manifest.from_content(version, content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(str(path), "is not the manifest of a model") from error
     if not fits or not all(_FILE_PATTERN.fullmatch(name) for name in manifest.files):

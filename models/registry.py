@@ -1,7 +1,7 @@
 """The directory of all artifacts, with ``CURRENT`` naming the version that is to be served.
 
-Layout: ``<root>/<model_version>/…``, ``<root>/CURRENT`` (one line), ``<root>/promotions.jsonl`` (every promotion and roll back, oldest
-first). Readers never see half a change: directories and ``CURRENT`` appear by rename.
+Layout: ``<root>/<model_version>/…``, ``<root>/CURRENT`` (one line), ``<root>/promotions.jsonl`` (every promotion and
+roll back, oldest first). Readers never see half a change: directories and ``CURRENT`` appear by rename.
 """
 
 import fcntl
@@ -94,15 +94,19 @@ class Registry:
         return doomed
 
     def _earlier_versions(self) -> list[str]:
-        """Replay the promotions and give the versions below the current one that still exist, oldest first."""
+        """Replay the promotions and give the versions below the current one that still exist, oldest first.
+
+        The last promotion on record may not be in force: its process may have died before it named the version.
+        """
         stack: list[str] = []
         for action, version in self._promotions():
             if action == "promote":
                 stack = [other for other in stack if other != version] + [version]
             else:
                 stack = stack[: stack.index(version) + 1] if version in stack else [version]
-        present = set(self.versions())
-        return [version for version in stack[:-1] if version in present]
+        current, present = self.current(), set(self.versions())
+        below = stack[: stack.index(current)] if current in stack else stack
+        return [version for version in below if version in present]
 
     def _promotions(self) -> Iterator[tuple[str, str]]:
         path = self.root / "promotions.jsonl"
