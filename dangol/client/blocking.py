@@ -1,0 +1,156 @@
+"""The blocking client."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from grpc_health.v1 import health_pb2
+
+from dangol.client.calls import HEALTH_METHOD
+from dangol.client.catalog import CatalogCalls
+from dangol.v1.event_pb2 import Event
+from dangol.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
+from dangol.v1.event_service_pb2_grpc import EventServiceStub
+from dangol.v1.model_service_pb2 import (
+    Generation,
+    GetServedModelRequest,
+    GetServedModelResponse,
+    ListGenerationsRequest,
+    PromoteModelRequest,
+    RollBackModelRequest,
+)
+from dangol.v1.model_service_pb2_grpc import ModelServiceStub
+from dangol.v1.offer_service_pb2 import (
+    BatchRecommendOffersRequest,
+    BatchRecommendOffersResponse,
+    ListSimilarItemsRequest,
+    ListSimilarItemsResponse,
+    RankItemsRequest,
+    RankItemsResponse,
+    RecommendOffersRequest,
+    RecommendOffersResponse,
+)
+from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
+
+
+class Client(CatalogCalls):
+    """Speaks to a Dangol server from ordinary code; safe to share between threads.
+
+    ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are
+    spread over all addresses it stands for. ``timeout`` and ``write_timeout`` are in seconds and span a call's
+    retries; each method's own ``timeout`` overrides them. Close it, or use it as a context manager. Do not fork after
+    making one. Every method may raise :class:`dangol.client.ClientError`.
+    """
+
+    @cached_property
+    def _offers(self) -> OfferServiceStub:
+        return OfferServiceStub(self._channel)
+
+    @cached_property
+    def _events(self) -> EventServiceStub:
+        return EventServiceStub(self._channel)
+
+    @cached_property
+    def _models(self) -> ModelServiceStub:
+        return ModelServiceStub(self._channel)
+
+    def recommend_offers(
+        self,
+        customer_id: str,
+        placements: str | Sequence[str],
+        *,
+        page_size: int = 0,
+        channel: str = "",
+        context_item_ids: Sequence[str] = (),
+        excluded_item_ids: Sequence[str] = (),
+        excluded_offer_ids: Sequence[str] = (),
+        segment: str = "",
+        explain: bool = False,
+        timeout: float | None = None,
+    ) -> RecommendOffersResponse:
+        """Rank offers for a customer on one or several placements; one slate for each, in that order."""
+        request = RecommendOffersRequest(
+            customer_id=customer_id,
+            placements=[placements] if isinstance(placements, str) else placements,
+            page_size=page_size,
+            channel=channel,
+            context_item_ids=context_item_ids,
+            excluded_item_ids=excluded_item_ids,
+            excluded_offer_ids=excluded_offer_ids,
+            segment=segment,
+            explain=explain,
+        )
+        return self._read(self._offers.RecommendOffers, request, timeout)
+
+    def batch_recommend_offers(
+        self,
+        customer_ids: Sequence[str],
+        placement: str,
+        *,
+        page_size: int = 0,
+        channel: str = "",
+        excluded_item_ids: Sequence[str] = (),
+        excluded_offer_ids: Sequence[str] = (),
+        segment: str = "",
+        explain: bool = False,
+        timeout: float | None = None,
+    ) -> BatchRecommendOffersResponse:
+        """Rank offers for up to 1,000 customers on one placement. Has the longer deadline of the writing calls."""
+        request = BatchRecommendOffersRequest(
+            customer_ids=customer_ids,
+            placement=placement,
+            page_size=page_size,
+            channel=channel,
+            excluded_item_ids=excluded_item_ids,
+            excluded_offer_ids=excluded_offer_ids,
+            segment=segment,
+            explain=explain,
+        )
+        return self._write(self._offers.BatchRecommendOffers, request, timeout)
+
+    def list_similar_items(
+        self, item_id: str, *, page_size: int = 0, timeout: float | None = None
+    ) -> ListSimilarItemsResponse:
+        """List the items most alike to one, best first; none when the model does not know it."""
+        request = ListSimilarItemsRequest(item_id=item_id, page_size=page_size)
+        return self._read(self._offers.ListSimilarItems, request, timeout)
+
+    def rank_items(
+        self, customer_id: str, item_ids: Sequence[str], *, segment: str = "", timeout: float | None = None
+    ) -> RankItemsResponse:
+        """Rank up to 1,000 items of your own for a customer; every one comes back once."""
+        request = RankItemsRequest(customer_id=customer_id, item_ids=item_ids, segment=segment)
+        return self._read(self._offers.RankItems, request, timeout)
+
+    def record_events(self, events: Iterable[Event], *, timeout: float | None = None) -> RecordEventsResponse:
+        """Record up to 1,000 events. What is acknowledged is stored; after an error send the same batch again."""
+        return self._write(self._events.RecordEvents, RecordEventsRequest(events=events), timeout)
+
+    def get_served_model(self, *, timeout: float | None = None) -> GetServedModelResponse:
+        """Tell which model and generation the server process that answers serves."""
+        return self._read(self._models.GetServedModel, GetServedModelRequest(), timeout)
+
+    def list_generations(self, *, timeout: float | None = None) -> list[Generation]:
+        """List the generations in Redis, newest first."""
+        return list(self._read(self._models.ListGenerations, ListGenerationsRequest(), timeout).generations)
+
+    def promote_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
+        """Serve a version that is already published."""
+        request = PromoteModelRequest(model_version=model_version)
+        return self._write(self._models.PromoteModel, request, timeout).generation
+
+    def roll_back_model(self, *, timeout: float | None = None) -> Generation:
+        """Serve again what was served before. Never sent twice: look at the served model after an error."""
+        return self._write(self._models.RollBackModel, RollBackModelRequest(), timeout).generation
+
+    def serving(self, service: str = "", *, timeout: float | None = None) -> bool:
+        """Tell whether the server, or one service such as ``dangol.v1.OfferService``, says that it serves.
+
+        ClientError when the server cannot be reached; NotFoundError for a service it does not have.
+        """
+        check = self._channel.unary_unary(
+            HEALTH_METHOD,
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        response = self._read(check, health_pb2.HealthCheckRequest(service=service), timeout)
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
