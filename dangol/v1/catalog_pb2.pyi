@@ -83,25 +83,25 @@ class _Rebuys:
 class _RebuysEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rebuys.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REBUYS_UNSPECIFIED: _Rebuys.ValueType  # 0
-    """Leaves the rule open; it is stored as ALLOWED."""
-    REBUYS_ALLOWED: _Rebuys.ValueType  # 1
-    """Lets items stand in the slate that the customer has bought before, even just now."""
-    REBUYS_REFUSED: _Rebuys.ValueType  # 2
-    """Keeps items out of the slate that the customer has bought before."""
-    REBUYS_AFTER_RETRAINING: _Rebuys.ValueType  # 3
-    """Keeps items out of the slate that the customer bought after the model was trained, and lets earlier purchases return."""
+    """Leaves the rule open; it is stored as LATER."""
+    REBUYS_LATER: _Rebuys.ValueType  # 1
+    """Keeps out items bought since the model was trained; what was bought earlier may return."""
+    REBUYS_ALLOWED: _Rebuys.ValueType  # 2
+    """Lets every bought item return, even one bought just now."""
+    REBUYS_REFUSED: _Rebuys.ValueType  # 3
+    """Keeps out every item that the customer has bought before."""
 
 class Rebuys(_Rebuys, metaclass=_RebuysEnumTypeWrapper):
     """Tells whether items that the customer has bought before are welcome."""
 
 REBUYS_UNSPECIFIED: Rebuys.ValueType  # 0
-"""Leaves the rule open; it is stored as ALLOWED."""
-REBUYS_ALLOWED: Rebuys.ValueType  # 1
-"""Lets items stand in the slate that the customer has bought before, even just now."""
-REBUYS_REFUSED: Rebuys.ValueType  # 2
-"""Keeps items out of the slate that the customer has bought before."""
-REBUYS_AFTER_RETRAINING: Rebuys.ValueType  # 3
-"""Keeps items out of the slate that the customer bought after the model was trained, and lets earlier purchases return."""
+"""Leaves the rule open; it is stored as LATER."""
+REBUYS_LATER: Rebuys.ValueType  # 1
+"""Keeps out items bought since the model was trained; what was bought earlier may return."""
+REBUYS_ALLOWED: Rebuys.ValueType  # 2
+"""Lets every bought item return, even one bought just now."""
+REBUYS_REFUSED: Rebuys.ValueType  # 3
+"""Keeps out every item that the customer has bought before."""
 Global___Rebuys: _TypeAlias = Rebuys  # noqa: Y015
 
 @_typing.final
@@ -245,7 +245,7 @@ class Placement(_message.Message):
     plain_items: Global___PlainItems.ValueType
     """States whether items without an offer may fill the slate. Unspecified means ALLOWED."""
     rebuys: Global___Rebuys.ValueType
-    """States whether items that the customer has bought before are welcome. Unspecified means ALLOWED."""
+    """States whether items that the customer has bought before are welcome. Unspecified means LATER."""
     def __init__(
         self,
         *,
