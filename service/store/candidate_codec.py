@@ -1,0 +1,97 @@
+"""A candidate list as the bytes under one key. docs/redis-layout.md gives the layout byte by byte."""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidates import CANDIDATE, MAXIMAL_EVIDENCE, CandidateList, CandidateTable
+from models.errors import InvalidInputError
+
+FORMAT = 1
+HEADER = np.dtype(
+    [("format", "u1"), ("evidence_count", "u1"), ("count", "<u2"), ("reserved", "<u4"), ("digest", "u1", (8,))]
+)
+HEADER_SIZE = HEADER.itemsize
+MAXIMAL_CANDIDATES = 1_000
+_DIGEST = slice(8, 16)
+_CANDIDATE_SIZE = CANDIDATE.itemsize
+_EVIDENCE = np.dtype("<u4")
+
+
+def digest_of(customer_id: str) -> bytes:
+    """Give the 8 bytes by which a value shows whose it is: BLAKE2b of the id's UTF-8."""
+    return blake2b(customer_id.encode(), digest_size=8).digest()
+
+
+def encode_table(table: CandidateTable) -> Iterator[bytes]:
+    """Give the value of every customer of a table, in its order.
+
+    Raises InvalidInputError before the first value when a list is longer than a value may hold, counts more than
+    the table holds, or has a score that is not finite.
+    """
+    _check(table)
+    count, width = table.candidates.shape
+    evidence_width = table.evidence_rows.shape[1]
+    row = np.dtype(
+        [("header", HEADER), ("evidence", _EVIDENCE, (evidence_width,)), ("candidates", CANDIDATE, (width,))]
+    )
+    rows = np.zeros(count, dtype=row)
+    header = rows["header"]
+    header["format"] = FORMAT
+    header["evidence_count"] = table.evidence_counts
+    header["count"] = table.counts
+    digests = b"".join([digest_of(customer_id) for customer_id in table.customer_ids])
+    header["digest"] = np.frombuffer(digests, dtype=np.uint8).reshape(count, 8)
+    rows["evidence"] = table.evidence_rows
+    rows["candidates"] = table.candidates
+    return _slices(rows, table.evidence_counts, table.counts, evidence_width)
+
+
+def decode(value: bytes, customer_id: str) -> CandidateList | None:
+    """Read a value as views into it. None when it is another customer's, of another format or damaged."""
+    size = len(value)
+    if size < HEADER_SIZE or value[0] != FORMAT or value[_DIGEST] != digest_of(customer_id):
+        return None
+    evidence_count = value[1]
+    count = value[2] | value[3] << 8
+    start = HEADER_SIZE + 4 * evidence_count
+    if evidence_count > MAXIMAL_EVIDENCE or size != start + _CANDIDATE_SIZE * count:
+        return None
+    return CandidateList(
+        np.frombuffer(value, CANDIDATE, count, start), np.frombuffer(value, _EVIDENCE, evidence_count, HEADER_SIZE)
+    )
+
+
+def _slices(
+    rows: NDArray[np.void], evidence_counts: NDArray[np.uint8], counts: NDArray[np.uint16], evidence_width: int
+) -> Iterator[bytes]:
+    """Cut each customer's bytes out of the rectangular rows, leaving out what is not valid."""
+    whole = rows.tobytes()
+    size = rows.dtype.itemsize
+    candidates_start = HEADER_SIZE + 4 * evidence_width
+    evidence_ends = (HEADER_SIZE + 4 * evidence_counts.astype(np.int64)).tolist()
+    candidate_ends = (candidates_start + _CANDIDATE_SIZE * counts.astype(np.int64)).tolist()
+    start = 0
+    for evidence_end, candidate_end in zip(evidence_ends, candidate_ends, strict=True):
+        if evidence_end == candidates_start:
+            yield whole[start : start + candidate_end]
+        else:
+            yield whole[start : start + evidence_end] + whole[start + candidates_start : start + candidate_end]
+        start += size
+
+
+def _check(table: CandidateTable) -> None:
+    count, width = table.candidates.shape
+    evidence_width = table.evidence_rows.shape[1]
+    lengths = {len(table), count, len(table.counts), len(table.evidence_rows), len(table.evidence_counts)}
+    if len(lengths) != 1 or table.candidates.dtype != CANDIDATE:
+        raise InvalidInputError("lists", "the sizes or types of the arrays disagree")
+    if width > MAXIMAL_CANDIDATES or evidence_width > MAXIMAL_EVIDENCE:
+        raise InvalidInputError("lists", f"a list holds up to {MAXIMAL_CANDIDATES} candidates and 16 evidence items")
+    if np.any(table.counts > width) or np.any(table.evidence_counts > evidence_width):
+        raise InvalidInputError("lists", "a list counts more than it holds")
+    valid = np.arange(width) < table.counts[:, np.newaxis]
+    if not np.isfinite(table.candidates["score"][valid]).all():
+        raise InvalidInputError("lists", "a score is not finite")

@@ -1,0 +1,72 @@
+"""The names of all keys, in one place. docs/redis-layout.md describes what stands under each.
+
+Every key begins with the tenant. The part in braces is the hash tag that Redis Cluster places a key by: everything of
+one customer shares a shard, everything about models and the catalogue shares ``{meta}``.
+"""
+
+import zlib
+
+LAYOUT_VERSION = 1
+"""Changes whenever keys or values change so that older processes could misread them."""
+
+SHARD_COUNT = 16
+SHARD_TAGS = tuple(f"{{{shard:02x}}}" for shard in range(SHARD_COUNT))
+
+
+def shard_of(customer_id: str) -> int:
+    """Give the shard of a customer, 0 … SHARD_COUNT - 1: CRC-32 of the id's UTF-8, so that it never moves."""
+    return zlib.crc32(customer_id.encode()) % SHARD_COUNT
+
+
+def candidates_prefix(tenant: str, generation: int, shard: int) -> str:
+    """Begin the keys of all candidate lists of one shard; the customer id follows."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:c:{generation}:"
+
+
+def candidates_key(tenant: str, generation: int, customer_id: str) -> str:
+    """Name the candidate list of a customer."""
+    return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:c:{generation}:{customer_id}"
+
+
+def profile_key(tenant: str, customer_id: str) -> str:
+    """Name the profile of a customer."""
+    return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:p:{customer_id}"
+
+
+def log_key(tenant: str, shard: int) -> str:
+    """Name the event log of a shard."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:log"
+
+
+def seen_key(tenant: str, shard: int, event_id: str) -> str:
+    """Name the mark that an event was recorded."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:seen:{event_id}"
+
+
+class MetaKeys:
+    """Names the keys of one tenant that are about models and the catalogue."""
+
+    def __init__(self, tenant: str) -> None:
+        prefix = f"{tenant}:{{meta}}"
+        self.layout = f"{prefix}:layout"
+        self.pointer = f"{prefix}:generation"
+        self.generations = f"{prefix}:generations"
+        self.last_generation = f"{prefix}:generation:last"
+        self._lease_prefix = f"{prefix}:publisher:"
+        self._model_prefix = f"{prefix}:model:"
+        self.catalog_version = f"{prefix}:catalog:version"
+        self.catalog_changes = f"{prefix}:catalog:changes"
+        self.catalog_changes_bytes = f"{prefix}:catalog:changes:bytes"
+        self._catalog_prefix = f"{prefix}:catalog:"
+
+    def lease(self, generation: int) -> str:
+        """Name the sign of life of whoever publishes a generation."""
+        return f"{self._lease_prefix}{generation}"
+
+    def model_part(self, generation: int, part: int) -> str:
+        """Name one part of the item model of a generation."""
+        return f"{self._model_prefix}{generation}:{part}"
+
+    def catalog_records(self, kind: str) -> str:
+        """Name the hash of the catalogue's records of one kind: items, offers, placements or audiences."""
+        return f"{self._catalog_prefix}{kind}"

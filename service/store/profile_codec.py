@@ -1,0 +1,112 @@
+"""A customer's profile as the bytes under one key. docs/redis-layout.md gives the layout byte by byte.
+
+The registered function that records events appends to the value and trims it, so functions.lua knows the layout too.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
+from models.events import Event
+from models.profile import EMPTY_PROFILE, MAXIMAL_PROFILE_EVENTS, Profile, ProfileEvent
+from service.store.candidate_codec import digest_of
+
+FORMAT = 1
+HEADER = struct.Struct("<BBHI8s")
+"""Format, reserved, count of records, reserved, digest of the customer id."""
+RECORD = struct.Struct("<HqBBB")
+"""Size of the whole record, event time in microseconds since 1970, lengths of event type, item id and offer id."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def encode_header(customer_id: str) -> bytes:
+    """Give the beginning of a profile that holds nothing yet."""
+    return HEADER.pack(FORMAT, 0, 0, 0, digest_of(customer_id))
+
+
+def encode_record(event: Event) -> bytes:
+    """Give what a profile remembers of an event."""
+    texts = [text.encode() for text in (event.event_type, event.item_id, event.offer_id)]
+    body = b"".join(texts)
+    microseconds = (event.event_time - _EPOCH) // _MICROSECOND
+    return RECORD.pack(RECORD.size + len(body), microseconds, *(len(text) for text in texts)) + body
+
+
+def decode(value: bytes, customer_id: str) -> Profile:
+    """Read a value; the events are unpacked when they are first looked at.
+
+    A value that is another customer's, of another format or damaged is an empty profile.
+    """
+    if len(value) < HEADER.size or value[0] != FORMAT or value[8:16] != digest_of(customer_id):
+        return EMPTY_PROFILE
+    return Profile(_PackedEvents(value))
+
+
+class _PackedEvents(Sequence[ProfileEvent]):
+    """Unpacks the records of a value on the first look."""
+
+    __slots__ = ("_events", "_value")
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+        self._events: tuple[ProfileEvent, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._unpacked())
+
+    def __iter__(self) -> Iterator[ProfileEvent]:
+        return iter(self._unpacked())
+
+    @overload
+    def __getitem__(self, index: int) -> ProfileEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ProfileEvent]: ...
+    def __getitem__(self, index: int | slice) -> ProfileEvent | Sequence[ProfileEvent]:
+        return self._unpacked()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._unpacked() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._unpacked())
+
+    def __repr__(self) -> str:
+        return repr(self._unpacked())
+
+    def _unpacked(self) -> tuple[ProfileEvent, ...]:
+        if self._events is None:
+            self._events = _unpack(self._value)
+        return self._events
+
+
+def _unpack(value: bytes) -> tuple[ProfileEvent, ...]:
+    """Give the newest events, newest first; of events at the same time the one recorded later comes first."""
+    try:
+        records = list(_records(value))
+    except (struct.error, UnicodeDecodeError, OverflowError):
+        return ()
+    newest = records[-MAXIMAL_PROFILE_EVENTS:]
+    newest.reverse()
+    newest.sort(key=lambda event: event.event_time, reverse=True)
+    return tuple(newest)
+
+
+def _records(value: bytes) -> Iterator[ProfileEvent]:
+    position = HEADER.size
+    while position < len(value):
+        size, microseconds, type_length, item_length, offer_length = RECORD.unpack_from(value, position)
+        start = position + RECORD.size
+        item_start = start + type_length
+        offer_start = item_start + item_length
+        end = offer_start + offer_length
+        if end != position + size or end > len(value):
+            raise struct.error
+        yield ProfileEvent(
+            value[start:item_start].decode(),
+            value[item_start:offer_start].decode(),
+            value[offer_start:end].decode(),
+            _EPOCH + timedelta(microseconds=microseconds),
+        )
+        position = end
