@@ -26,7 +26,7 @@ def table_of(figures: Iterable[Figure]) -> str:
     """Lay figures out as a Markdown table."""
     rows = ["| figure | value | against | ratio | floor | goal |", "| --- | --- | --- | --- | --- | --- |"]
     rows += [
-        f"| `{figure.name}` | {number(figure.value)} {figure.unit} | {figure.against or '–'} "
+        f"| `{figure.name}` | {number(figure.value)} {figure.unit} | {figure.against or '-'} "
         f"| {number(figure.ratio)} | {bound(figure, figure.floor)} | {bound(figure, figure.goal)} |"
         for figure in figures
     ]
@@ -36,14 +36,14 @@ def table_of(figures: Iterable[Figure]) -> str:
 def bound(figure: Figure, limit: float | None) -> str:
     """Write a floor or goal, and whether it is reached."""
     if limit is None:
-        return "–"
+        return "-"
     return f"{number(limit)} {'✓' if figure.reaches(limit) else '✗'}"
 
 
 def number(value: float | None) -> str:
     """Write a number with three significant digits, whole ones in full."""
     if value is None:
-        return "–"
+        return "-"
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"
