@@ -95,7 +95,7 @@ def _message_of(
 ) -> str:
     answered = bool(reason)
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
-        return f"no Dangol server answers at {target} ({_one_line(details)})"
+        return f"no Dangol server answers at {target} ({_one_line(details).rsplit(': ', 1)[-1]})"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:
         return f"the server at {target} did not answer in time"
     if violations:
