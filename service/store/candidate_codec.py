@@ -1,5 +1,6 @@
 """A candidate list as the bytes under one key. docs/redis-layout.md gives the layout byte by byte."""
 
+import itertools
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -15,6 +16,8 @@ HEADER = np.dtype(
 )
 HEADER_SIZE = HEADER.itemsize
 MAXIMAL_CANDIDATES = 1_000
+_BLOCK = 4_096
+"""Customers encoded at a time: their rectangle stays in the processor's cache."""
 _DIGEST = slice(8, 16)
 _CANDIDATE_SIZE = CANDIDATE.itemsize
 _EVIDENCE = np.dtype("<u4")
@@ -32,27 +35,15 @@ def encode_table(table: CandidateTable) -> Iterator[bytes]:
     the table holds, or has a score that is not finite.
     """
     _check(table)
-    count, width = table.candidates.shape
-    evidence_width = table.evidence_rows.shape[1]
-    row = np.dtype(
-        [("header", HEADER), ("evidence", _EVIDENCE, (evidence_width,)), ("candidates", CANDIDATE, (width,))]
+    return itertools.chain.from_iterable(
+        _encode_block(table, slice(start, start + _BLOCK)) for start in range(0, len(table), _BLOCK)
     )
-    rows = np.zeros(count, dtype=row)
-    header = rows["header"]
-    header["format"] = FORMAT
-    header["evidence_count"] = table.evidence_counts
-    header["count"] = table.counts
-    digests = b"".join([digest_of(customer_id) for customer_id in table.customer_ids])
-    header["digest"] = np.frombuffer(digests, dtype=np.uint8).reshape(count, 8)
-    rows["evidence"] = table.evidence_rows
-    rows["candidates"] = table.candidates
-    return _slices(rows, table.evidence_counts, table.counts, evidence_width)
 
 
-def decode(value: bytes, customer_id: str) -> CandidateList | None:
-    """Read a value as views into it. None when it is another customer's, of another format or damaged."""
+def decode(value: bytes, digest: bytes) -> CandidateList | None:
+    """Read a value as views into it. None when it is damaged or not of the customer with this digest."""
     size = len(value)
-    if size < HEADER_SIZE or value[0] != FORMAT or value[_DIGEST] != digest_of(customer_id):
+    if size < HEADER_SIZE or value[0] != FORMAT or value[_DIGEST] != digest:
         return None
     evidence_count = value[1]
     count = value[2] | value[3] << 8
@@ -62,6 +53,26 @@ def decode(value: bytes, customer_id: str) -> CandidateList | None:
     return CandidateList(
         np.frombuffer(value, CANDIDATE, count, start), np.frombuffer(value, _EVIDENCE, evidence_count, HEADER_SIZE)
     )
+
+
+def _encode_block(table: CandidateTable, block: slice) -> Iterator[bytes]:
+    """Lay some customers out as one rectangle of bytes, which numpy does at once, and cut it into values."""
+    customer_ids = table.customer_ids[block]
+    evidence_counts, counts = table.evidence_counts[block], table.counts[block]
+    width, evidence_width = table.candidates.shape[1], table.evidence_rows.shape[1]
+    row = np.dtype(
+        [("header", HEADER), ("evidence", _EVIDENCE, (evidence_width,)), ("candidates", CANDIDATE, (width,))]
+    )
+    rows = np.zeros(len(customer_ids), dtype=row)
+    header = rows["header"]
+    header["format"] = FORMAT
+    header["evidence_count"] = evidence_counts
+    header["count"] = counts
+    digests = b"".join([digest_of(customer_id) for customer_id in customer_ids])
+    header["digest"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 8)
+    rows["evidence"] = table.evidence_rows[block]
+    rows["candidates"] = table.candidates[block]
+    return _slices(rows, evidence_counts, counts, evidence_width)
 
 
 def _slices(

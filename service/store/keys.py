@@ -33,6 +33,12 @@ def profile_key(tenant: str, customer_id: str) -> str:
     return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:p:{customer_id}"
 
 
+def customer_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, str]:
+    """Name the candidate list and the profile of a customer."""
+    prefix = f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:"
+    return f"{prefix}c:{generation}:{customer_id}", f"{prefix}p:{customer_id}"
+
+
 def log_key(tenant: str, shard: int) -> str:
     """Name the event log of a shard."""
     return f"{tenant}:{SHARD_TAGS[shard]}:log"

@@ -34,12 +34,12 @@ def encode_record(event: Event) -> bytes:
     return RECORD.pack(RECORD.size + len(body), microseconds, *(len(text) for text in texts)) + body
 
 
-def decode(value: bytes, customer_id: str) -> Profile:
+def decode(value: bytes, digest: bytes) -> Profile:
     """Read a value; the events are unpacked when they are first looked at.
 
-    A value that is another customer's, of another format or damaged is an empty profile.
+    A value that is not of the customer with this digest, of another format or damaged is an empty profile.
     """
-    if len(value) < HEADER.size or value[0] != FORMAT or value[8:16] != digest_of(customer_id):
+    if len(value) < HEADER.size or value[0] != FORMAT or value[8:16] != digest:
         return EMPTY_PROFILE
     return Profile(_PackedEvents(value))
 

@@ -1,0 +1,236 @@
+"""The catalogue's records as JSON, and a batch of them as bytes. docs/redis-layout.md describes both."""
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from models.catalog import Catalog, CatalogChange
+from models.errors import InvalidInputError
+from models.offers import (
+    AmountOff,
+    Audience,
+    Discount,
+    Item,
+    NewPrice,
+    Offer,
+    OfferStatus,
+    Placement,
+    Rebuys,
+    ShareOff,
+)
+from service.store.event_codec import decode_money, encode_money
+
+KINDS = ("items", "offers", "placements", "audiences")
+"""The kinds of records; a batch names one by its place here, so the order never changes."""
+
+FRAME = struct.Struct("<BBHI")
+"""Kind, 1 for stored or 0 for deleted, length of the id, length of the JSON; the id and the JSON follow."""
+
+Record = Item | Offer | Placement | Audience
+
+
+def encode_record(record: Record) -> bytes:
+    """Write a record as compact JSON; what is empty is left out."""
+    fields = {name: value for name, value in _ENCODERS[type(record)](record).items() if value not in (None, "", [])}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def decode_record(kind: str, id_: str, content: bytes) -> Record:
+    """Read a record. InvalidInputError naming kind and id when it is not one."""
+    try:
+        return _DECODERS[kind](id_, json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInputError(f"{kind}/{id_}", "is not a record of that kind") from error
+
+
+def id_of(record: Record) -> str:
+    """Give the id of a record."""
+    match record:
+        case Item():
+            return record.item_id
+        case Offer():
+            return record.offer_id
+        case Placement():
+            return record.placement
+        case Audience():
+            return record.audience_id
+
+
+def encode_change(change: CatalogChange) -> bytes:
+    """Write a batch: the deletions, then what is stored."""
+    return b"".join(
+        _frame(number, id_, b"", stored=False) for number, ids in enumerate(_deleted(change)) for id_ in ids
+    ) + b"".join(
+        _frame(number, id_of(record), encode_record(record), stored=True)
+        for number, records in enumerate(_stored(change))
+        for record in records
+    )
+
+
+def decode_change(batch: bytes, version: int) -> CatalogChange:
+    """Read a batch. InvalidInputError when it is not one."""
+    stored: dict[str, list[Any]] = {kind: [] for kind in KINDS}
+    deleted: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for kind, id_, content in _frames(batch):
+        if content is None:
+            deleted[kind].append(id_)
+        else:
+            stored[kind].append(decode_record(kind, id_, content))
+    return CatalogChange(
+        items=tuple(stored["items"]),
+        offers=tuple(stored["offers"]),
+        placements=tuple(stored["placements"]),
+        audiences=tuple(stored["audiences"]),
+        deleted_item_ids=tuple(deleted["items"]),
+        deleted_offer_ids=tuple(deleted["offers"]),
+        deleted_placements=tuple(deleted["placements"]),
+        deleted_audience_ids=tuple(deleted["audiences"]),
+        version=version,
+    )
+
+
+def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:
+    """Give every record of a catalogue with its kind, ordered by kind and id."""
+    for kind, records in zip(KINDS, _stored(catalog.as_change()), strict=True):
+        for record in records:
+            yield kind, record
+
+
+def _stored(change: CatalogChange) -> tuple[tuple[Record, ...], ...]:
+    return change.items, change.offers, change.placements, change.audiences
+
+
+def _deleted(change: CatalogChange) -> tuple[tuple[str, ...], ...]:
+    return (
+        change.deleted_item_ids,
+        change.deleted_offer_ids,
+        change.deleted_placements,
+        change.deleted_audience_ids,
+    )
+
+
+def _frame(kind: int, id_: str, content: bytes, *, stored: bool) -> bytes:
+    encoded = id_.encode()
+    return FRAME.pack(kind, stored, len(encoded), len(content)) + encoded + content
+
+
+def _frames(batch: bytes) -> Iterator[tuple[str, str, bytes | None]]:
+    position = 0
+    try:
+        while position < len(batch):
+            kind, stored, id_size, size = FRAME.unpack_from(batch, position)
+            start = position + FRAME.size
+            middle, position = start + id_size, start + id_size + size
+            if position > len(batch):
+                raise InvalidInputError("catalog batch", "ends too early")
+            yield KINDS[kind], batch[start:middle].decode(), batch[middle:position] if stored else None
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise InvalidInputError("catalog batch", "cannot be read") from error
+
+
+def _encode_item(item: Item) -> dict[str, Any]:
+    return {
+        "title": item.title,
+        "category": item.category,
+        "price": None if item.price is None else encode_money(item.price),
+        "labels": list(item.labels),
+    }
+
+
+def _decode_item(id_: str, fields: dict[str, Any]) -> Item:
+    price = fields.get("price")
+    return Item(
+        item_id=id_,
+        title=fields.get("title", ""),
+        category=fields.get("category", ""),
+        price=None if price is None else decode_money(price),
+        labels=tuple(fields.get("labels", ())),
+    )
+
+
+def _encode_offer(offer: Offer) -> dict[str, Any]:
+    return {
+        "item_ids": list(offer.item_ids),
+        "title": offer.title,
+        "discount": None if offer.discount is None else _encode_discount(offer.discount),
+        "start_time": None if offer.start_time is None else offer.start_time.isoformat(),
+        "end_time": None if offer.end_time is None else offer.end_time.isoformat(),
+        "audience_ids": list(offer.audience_ids),
+        "channels": list(offer.channels),
+        "placements": list(offer.placements),
+        "priority": offer.priority,
+        "status": offer.status.value,
+        "labels": list(offer.labels),
+    }
+
+
+def _decode_offer(id_: str, fields: dict[str, Any]) -> Offer:
+    discount = fields.get("discount")
+    start_time, end_time = fields.get("start_time"), fields.get("end_time")
+    return Offer(
+        offer_id=id_,
+        item_ids=tuple(fields.get("item_ids", ())),
+        title=fields.get("title", ""),
+        discount=None if discount is None else _decode_discount(discount),
+        start_time=None if start_time is None else datetime.fromisoformat(start_time),
+        end_time=None if end_time is None else datetime.fromisoformat(end_time),
+        audience_ids=tuple(fields.get("audience_ids", ())),
+        channels=tuple(fields.get("channels", ())),
+        placements=tuple(fields.get("placements", ())),
+        priority=fields["priority"],
+        status=OfferStatus(fields["status"]),
+        labels=tuple(fields.get("labels", ())),
+    )
+
+
+def _encode_discount(discount: Discount) -> dict[str, Any]:
+    match discount:
+        case ShareOff(basis_points):
+            return {"off_basis_points": basis_points}
+        case AmountOff(amount):
+            return {"off_amount": encode_money(amount)}
+        case NewPrice(price):
+            return {"new_price": encode_money(price)}
+
+
+def _decode_discount(fields: dict[str, Any]) -> Discount:
+    match fields:
+        case {"off_basis_points": basis_points}:
+            return ShareOff(int(basis_points))
+        case {"off_amount": amount}:
+            return AmountOff(decode_money(amount))
+        case {"new_price": price}:
+            return NewPrice(decode_money(price))
+    raise ValueError(fields)
+
+
+def _encode_placement(placement: Placement) -> dict[str, Any]:
+    return {"size": placement.size, "plain_items": placement.plain_items, "rebuys": placement.rebuys.value}
+
+
+def _decode_placement(id_: str, fields: dict[str, Any]) -> Placement:
+    return Placement(id_, fields["size"], fields["plain_items"], Rebuys(fields["rebuys"]))
+
+
+def _encode_audience(audience: Audience) -> dict[str, Any]:
+    return {"customer_ids": sorted(audience.customer_ids)}
+
+
+def _decode_audience(id_: str, fields: dict[str, Any]) -> Audience:
+    return Audience(id_, frozenset(fields.get("customer_ids", ())))
+
+
+_ENCODERS: Mapping[type, Callable[[Any], dict[str, Any]]] = MappingProxyType(
+    {Item: _encode_item, Offer: _encode_offer, Placement: _encode_placement, Audience: _encode_audience}
+)
+_DECODERS: Mapping[str, Callable[[str, dict[str, Any]], Record]] = MappingProxyType(
+    {
+        "items": _decode_item,
+        "offers": _decode_offer,
+        "placements": _decode_placement,
+        "audiences": _decode_audience,
+    }
+)

@@ -1,0 +1,120 @@
+-- What Redis does for Dangol in one step, so that no other process ever sees half of it.
+--
+-- Every key that a function touches is passed as a key, and all keys of a call share a hash tag: Redis Cluster can
+-- run it. HASH stands for a digest of this file: releases that differ register side by side and never call each
+-- other's functions. Only what Redis 7.0 knows is used.
+
+-- Layout of a profile; service/store/profile_codec.py reads it.
+local PROFILE_HEADER = 16
+local PROFILE_COUNT_AT = 3
+
+local function append_to_profile(key, empty, record, limit, slack, seconds)
+  local header = redis.call('GETRANGE', key, 0, PROFILE_HEADER - 1)
+  local known = #header == PROFILE_HEADER and string.sub(header, 1, 1) == string.sub(empty, 1, 1)
+    and string.sub(header, 9) == string.sub(empty, 9)
+  if not known then
+    redis.call('SET', key, string.sub(empty, 1, 2) .. struct.pack('<H', 1) .. string.sub(empty, 5) .. record)
+  else
+    local count = struct.unpack('<H', header, PROFILE_COUNT_AT) + 1
+    if count <= limit + slack then
+      redis.call('APPEND', key, record)
+      redis.call('SETRANGE', key, PROFILE_COUNT_AT - 1, struct.pack('<H', count))
+    else
+      -- Records begin with their size: step over the oldest ones and keep the rest.
+      local value = redis.call('GET', key) .. record
+      local position = PROFILE_HEADER + 1
+      for _ = 1, count - limit do
+        position = position + struct.unpack('<H', value, position)
+      end
+      redis.call('SET', key,
+        string.sub(empty, 1, 2) .. struct.pack('<H', limit) .. string.sub(empty, 5) .. string.sub(value, position))
+    end
+  end
+  redis.call('EXPIRE', key, seconds)
+end
+
+-- Appends events to the log of a shard and to the profiles of their customers, once per event id.
+-- keys: log, then for each event: seen mark, profile
+-- args: seconds to remember event ids, seconds to keep a profile, records that a profile keeps, records above that
+--       before it is trimmed, then for each event: log entry, empty profile, profile record
+-- Gives the number of events that had not been recorded before.
+local function record_events(keys, args)
+  local recorded = 0
+  for index = 1, (#keys - 1) / 2 do
+    local seen, profile = keys[2 * index], keys[2 * index + 1]
+    local entry, empty, record = args[3 * index + 2], args[3 * index + 3], args[3 * index + 4]
+    if redis.call('SET', seen, '', 'NX', 'EX', args[1]) then
+      redis.call('XADD', keys[1], '*', 'event', entry)
+      append_to_profile(profile, empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
+      recorded = recorded + 1
+    end
+  end
+  return recorded
+end
+
+-- Applies one batch to the catalogue and appends it to the stream of changes.
+-- keys: version, stream of changes, its size in bytes, hash of kind 0, hash of kind 1, ...
+-- args: batch (see service/store/catalog_codec.py), entries and bytes that the stream may hold
+-- Gives the version of the catalogue after the batch.
+local function apply_catalog(keys, args)
+  local batch = args[1]
+  local position = 1
+  while position <= #batch do
+    local kind, stored, id_size, value_size = struct.unpack('<BBHI4', batch, position)
+    local id_end = position + 8 + id_size
+    local id = string.sub(batch, position + 8, id_end - 1)
+    if stored == 1 then
+      redis.call('HSET', keys[4 + kind], id, string.sub(batch, id_end, id_end + value_size - 1))
+    else
+      redis.call('HDEL', keys[4 + kind], id)
+    end
+    position = id_end + value_size
+  end
+  local version = redis.call('INCR', keys[1])
+  redis.call('XADD', keys[2], version .. '-0', 'batch', batch)
+  local bytes = redis.call('INCRBY', keys[3], #batch)
+  local count = redis.call('XLEN', keys[2])
+  while count > 1 and (count > tonumber(args[2]) or bytes > tonumber(args[3])) do
+    local oldest = redis.call('XRANGE', keys[2], '-', '+', 'COUNT', 1)[1]
+    redis.call('XDEL', keys[2], oldest[1])
+    bytes = redis.call('DECRBY', keys[3], #oldest[2][2])
+    count = count - 1
+  end
+  return version
+end
+
+-- Changes what is known of generations, if nobody else did so meanwhile.
+-- keys: pointer, last generation, hash of generations
+-- args: pointer expected and new, last generation expected and new, then for each record: field, expected and new.
+--       Empty means absent.
+-- Gives 1, or 0 when something was not as expected; nothing is changed then.
+local function change_generations(keys, args)
+  local function is(value, expected)
+    return (value or '') == expected
+  end
+  if not is(redis.call('GET', keys[1]), args[1]) or not is(redis.call('GET', keys[2]), args[3]) then
+    return 0
+  end
+  for index = 5, #args, 3 do
+    if not is(redis.call('HGET', keys[3], args[index]), args[index + 1]) then
+      return 0
+    end
+  end
+  for index = 5, #args, 3 do
+    if args[index + 2] == '' then
+      redis.call('HDEL', keys[3], args[index])
+    else
+      redis.call('HSET', keys[3], args[index], args[index + 2])
+    end
+  end
+  for index = 1, 2 do
+    if args[2 * index] ~= '' then
+      redis.call('SET', keys[index], args[2 * index])
+    end
+  end
+  return 1
+end
+
+redis.register_function('record_events_HASH', record_events)
+redis.register_function('apply_catalog_HASH', apply_catalog)
+redis.register_function('change_generations_HASH', change_generations)

@@ -1,0 +1,66 @@
+"""The functions that run inside Redis: registered on first use, called by name."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+from redis.exceptions import ResponseError
+
+from service.store.address import Topology
+from service.store.connection import Argument, AsyncConnection, SyncConnection
+
+_SOURCE = resources.files("service.store").joinpath("functions.lua").read_text(encoding="utf-8")
+_HASH = hashlib.sha256(_SOURCE.encode()).hexdigest()[:12]
+LIBRARY = f"#!lua name=dangol_{_HASH}\n" + _SOURCE.replace("_HASH", f"_{_HASH}")
+
+RECORD_EVENTS = f"record_events_{_HASH}"
+APPLY_CATALOG = f"apply_catalog_{_HASH}"
+CHANGE_GENERATIONS = f"change_generations_{_HASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """Is one call, whose keys all share a hash tag."""
+
+    name: str
+    keys: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+
+    @property
+    def command(self) -> tuple[Argument, ...]:
+        """Give the words of the command."""
+        return ("FCALL", self.name, len(self.keys), *self.keys, *self.arguments)
+
+
+async def call(connection: AsyncConnection, function_call: FunctionCall) -> int:
+    """Call a function, registering the library first when this Redis does not have it. Errors are redis-py's.
+
+    Only a call that Redis refused to begin, because it does not know the function, is sent a second time.
+    """
+    try:
+        return int(await connection.client.execute_command(*function_call.command))
+    except ResponseError as error:
+        if not _is_unknown(error):
+            raise
+    await connection.client.execute_command("FUNCTION LOAD", "REPLACE", LIBRARY, **_everywhere(connection.topology))
+    return int(await connection.client.execute_command(*function_call.command))
+
+
+def call_blocking(connection: SyncConnection, function_call: FunctionCall) -> int:
+    """Do as :func:`call` does, blocking."""
+    try:
+        return int(connection.client.execute_command(*function_call.command))
+    except ResponseError as error:
+        if not _is_unknown(error):
+            raise
+    connection.client.execute_command("FUNCTION LOAD", "REPLACE", LIBRARY, **_everywhere(connection.topology))
+    return int(connection.client.execute_command(*function_call.command))
+
+
+def _is_unknown(error: ResponseError) -> bool:
+    return "function not found" in str(error).lower()
+
+
+def _everywhere(topology: Topology) -> dict[str, object]:
+    """Say that every primary of a Cluster takes the library."""
+    return {"target_nodes": "primaries"} if topology is Topology.CLUSTER else {}
