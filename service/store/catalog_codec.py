@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -90,6 +90,25 @@ def decode_change(batch: bytes, version: int) -> CatalogChange:
         deleted_audience_ids=tuple(deleted["audiences"]),
         version=version,
     )
+
+
+def assemble(records: Iterable[Record], version: int) -> Catalog:
+    """Make a catalogue of records, of which a later one replaces an earlier one with the same id."""
+    items: dict[str, Item] = {}
+    offers: dict[str, Offer] = {}
+    placements: dict[str, Placement] = {}
+    audiences: dict[str, Audience] = {}
+    for record in records:
+        match record:
+            case Item():
+                items[record.item_id] = record
+            case Offer():
+                offers[record.offer_id] = record
+            case Placement():
+                placements[record.placement] = record
+            case Audience():
+                audiences[record.audience_id] = record
+    return Catalog(version, items, offers, placements, audiences)
 
 
 def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:

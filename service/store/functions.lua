@@ -54,7 +54,8 @@ end
 
 -- Applies one batch to the catalogue and appends it to the stream of changes.
 -- keys: version, stream of changes, its size in bytes, hash of kind 0, hash of kind 1, ...
--- args: batch (see service/store/catalog_codec.py), entries and bytes that the stream may hold
+-- args: batch (see service/store/catalog_codec.py), entries and bytes that the stream may hold, version to count on
+--       from when there is none
 -- Gives the version of the catalogue after the batch.
 local function apply_catalog(keys, args)
   local batch = args[1]
@@ -70,6 +71,7 @@ local function apply_catalog(keys, args)
     end
     position = id_end + value_size
   end
+  redis.call('SET', keys[1], args[4], 'NX')
   local version = redis.call('INCR', keys[1])
   redis.call('XADD', keys[2], version .. '-0', 'batch', batch)
   local bytes = redis.call('INCRBY', keys[3], #batch)

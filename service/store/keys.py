@@ -5,9 +5,17 @@ one customer shares a shard, everything about models and the catalogue shares ``
 """
 
 import zlib
+from datetime import UTC, datetime
 
 LAYOUT_VERSION = 1
 """Changes whenever keys or values change so that older processes could misread them."""
+
+EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+"""Numbers in a Redis that is empty start at the time passed since then.
+
+So a Redis that lost everything never gives a number a second time to something else, which a server process that
+outlived the loss would take for what it knows.
+"""
 
 SHARD_COUNT = 16
 SHARD_TAGS = tuple(f"{{{shard:02x}}}" for shard in range(SHARD_COUNT))

@@ -1,0 +1,106 @@
+"""The catalogue in Redis: one hash for each kind of record, a version, and a bounded stream of changes."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from models.catalog import Catalog, CatalogChange
+from models.errors import UnavailableError
+from service.store import functions
+from service.store.catalog_codec import KINDS, Record, assemble, decode_change, decode_record, encode_change
+from service.store.connection import AsyncConnection
+from service.store.faults import reaching_redis
+from service.store.functions import FunctionCall
+from service.store.keys import EPOCH, MetaKeys
+
+MAXIMAL_CHANGES = 1_000
+MAXIMAL_CHANGES_BYTES = 16 * 1024 * 1024
+"""What the stream of changes may hold; a server further behind than that loads everything again."""
+SCAN_COUNTS = {"items": 500, "offers": 50, "placements": 500, "audiences": 5}
+"""Records read at a time: an audience or an offer can be a megabyte."""
+LOAD_ATTEMPTS = 5
+YIELD_EVERY = 256
+"""Records decoded before the event loop gets a turn."""
+
+
+class CatalogStore:
+    """Keeps the catalogue. A batch is applied whole or not at all, and its content stands in the stream of changes."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._client = connection.client
+
+    async def apply(self, tenant: str, change: CatalogChange, timeout: float) -> int:
+        """Apply a batch and give the version of the catalogue from then on.
+
+        UnavailableError when it is not known to be stored after ``timeout`` seconds; to apply it again is safe.
+        """
+        with reaching_redis():
+            async with asyncio.timeout(timeout):
+                return await functions.call(self._connection, apply_call(tenant, change))
+
+    async def version(self, tenant: str) -> int:
+        """Give the version of the catalogue: 0 before the first change."""
+        with reaching_redis():
+            return int(await self._client.execute_command("GET", MetaKeys(tenant).catalog_version) or 0)
+
+    async def load(self, tenant: str) -> Catalog:
+        """Load everything, as it is at one version, in small steps that hold nobody up. UnavailableError.
+
+        The records are read while others may change them; the changes made meanwhile are applied on top, in order,
+        which ends in the very state of the last of them, as each says what a record is and not how it differs.
+        """
+        for _ in range(LOAD_ATTEMPTS):
+            version = await self.version(tenant)
+            catalog = assemble(await self._scan(tenant), version)
+            changes = await self.changes_since(tenant, version)
+            if changes is not None:
+                for change in changes:
+                    catalog = catalog.apply(change)
+                return catalog
+        raise UnavailableError("the catalogue changes faster than it can be read")
+
+    async def changes_since(self, tenant: str, version: int) -> list[CatalogChange] | None:
+        """Give the changes that lead on from a version, in order; None when some are gone already: load again."""
+        name = MetaKeys(tenant).catalog_changes
+        with reaching_redis():
+            entries = await self._client.execute_command("XRANGE", name, f"{version + 1}-0", "+")
+        if entries:
+            changes = await asyncio.to_thread(_decode, entries)
+            return changes if changes[0].version == version + 1 else None
+        return [] if await self.version(tenant) == version else None
+
+    async def _scan(self, tenant: str) -> list[Record]:
+        records: list[Record] = []
+        for kind in KINDS:
+            name, cursor = MetaKeys(tenant).catalog_records(kind), 0
+            while True:
+                with reaching_redis():
+                    cursor, page = await self._client.execute_command("HSCAN", name, cursor, "COUNT", SCAN_COUNTS[kind])
+                for id_, content in page.items():
+                    records.append(decode_record(kind, id_.decode(), content))
+                    if len(records) % YIELD_EVERY == 0:
+                        await asyncio.sleep(0)
+                if cursor == 0:
+                    break
+        return records
+
+
+def _decode(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
+    return [decode_change(entry[b"batch"], int(id_.partition(b"-")[0])) for id_, entry in entries]
+
+
+def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:
+    """Make the call that applies a batch."""
+    meta = MetaKeys(tenant)
+    names = (
+        meta.catalog_version,
+        meta.catalog_changes,
+        meta.catalog_changes_bytes,
+        *(meta.catalog_records(kind) for kind in KINDS),
+    )
+    first_version = int((datetime.now(UTC) - EPOCH).total_seconds())
+    return FunctionCall(
+        functions.APPLY_CATALOG,
+        names,
+        (encode_change(change), MAXIMAL_CHANGES, MAXIMAL_CHANGES_BYTES, first_version),
+    )
