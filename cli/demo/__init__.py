@@ -1,0 +1,1 @@
+"""The demo: a year of real groceries, from the purchase lines to ranked coupons over gRPC."""

@@ -1,0 +1,176 @@
+"""``dangol models``: the registry of trained models."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cli.output import answer, people, plain_table, print_json
+from cli.session import Json, session_of
+
+if TYPE_CHECKING:
+    from models.manifest import Manifest
+
+Version = Annotated[str, typer.Argument(help="The model version; `current` for the one promoted.", metavar="VERSION")]
+CURRENT = "current"
+
+group = typer.Typer(help="List, compare, promote and prune trained models.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the group."""
+    app.add_typer(group, name="models", rich_help_panel="Learn and publish")
+
+
+@group.command("list")
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models, newest data first.
+
+    Example: `dangol models list`
+    """
+    registry = session_of(context).registry()
+    current = registry.current()
+    manifests = registry.manifests()
+    if as_json:
+        for manifest in manifests:
+            print_json(_summary(manifest, current))
+        return
+    if not manifests:
+        people().print(f"There are no models under {registry.root}: `dangol train` makes one.")
+        return
+    table = plain_table("version", "", "data until", "customers", "items", "interactions")
+    for manifest in manifests:
+        counts = (f"{manifest.counts.get(name, 0):,}" for name in ("customers", "items", "interactions"))
+        mark = "current" if manifest.model_version == current else ""
+        table.add_row(manifest.model_version, mark, f"{manifest.last_event_time:%Y-%m-%d %H:%M}", *counts)
+    people().print(table)
+
+
+def _summary(manifest: "Manifest", current: str | None) -> dict[str, Any]:
+    return {
+        "model_version": manifest.model_version,
+        "current": manifest.model_version == current,
+        "first_event_time": manifest.first_event_time.isoformat(),
+        "last_event_time": manifest.last_event_time.isoformat(),
+        "counts": dict(manifest.counts),
+        "size": sum(entry.size for entry in manifest.files.values()),
+    }
+
+
+@group.command()
+def show(context: typer.Context, version: Version = CURRENT, as_json: Json = False) -> None:
+    """Show what a model was learned from, how, and how well it does.
+
+    Example: `dangol models show current`
+    """
+    manifest = _manifest(context, version)
+    details = {"configuration": manifest.configuration, "metrics": manifest.metrics}
+    document = _summary(manifest, session_of(context).registry().current()) | details
+
+    def show_people(console: Console) -> None:
+        table = plain_table("what", "value", title=manifest.model_version)
+        for name, value in _leaves(document):
+            table.add_row(name, _written(value))
+        console.print(table)
+
+    answer(document, as_json, show_people)
+
+
+@group.command()
+def diff(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(help="One version.", metavar="FIRST")],
+    second: Annotated[str, typer.Argument(help="The other; `current` unless given.", metavar="SECOND")] = CURRENT,
+    as_json: Json = False,
+) -> None:
+    """Show in what two models differ: data, configuration and metrics.
+
+    Example: `dangol models diff 20171130-0a1b2c3d4e5f current`
+    """
+    left, right = (_comparable(_manifest(context, version)) for version in (first, second))
+    differences = {name: (left.get(name), right.get(name)) for name in sorted(left.keys() | right.keys())}
+    differences = {name: pair for name, pair in differences.items() if pair[0] != pair[1]}
+
+    def show_people(console: Console) -> None:
+        table = plain_table("what", first, second)
+        for name, pair in differences.items():
+            table.add_row(name, *(_written(value) for value in pair))
+        console.print(table if differences else "The two do not differ.")
+
+    answer({name: list(pair) for name, pair in differences.items()}, as_json, show_people)
+
+
+@group.command()
+def promote(context: typer.Context, version: Version, as_json: Json = False) -> None:
+    """Name the model that is to be published and served.
+
+    Example: `dangol models promote 20171130-0a1b2c3d4e5f`, then `dangol publish`
+    """
+    registry = session_of(context).registry()
+    registry.promote(version)
+    answer(
+        {"current": version},
+        as_json,
+        lambda console: console.print(f"{version} is current; `dangol publish` brings it into Redis"),
+    )
+
+
+@group.command()
+def prune(
+    context: typer.Context,
+    keep: Annotated[int, typer.Option("--keep", "-k", min=1, help="How many of the newest to keep.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Delete old models; the current one and the one before it always stay.
+
+    Example: `dangol models prune --keep 3`
+    """
+    deleted = session_of(context).registry().prune(keep)
+    line = f"deleted {', '.join(deleted)}" if deleted else "nothing to delete"
+    answer({"deleted": deleted}, as_json, lambda console: console.print(line))
+
+
+def _manifest(context: typer.Context, version: str) -> "Manifest":
+    from models.errors import NotFoundError
+
+    registry = session_of(context).registry()
+    if version == CURRENT:
+        current = registry.current()
+        if current is None:
+            raise NotFoundError(f"no model under {registry.root} is current: `dangol train --promote` makes one")
+        version = current
+    return registry.manifest(version)
+
+
+def _comparable(manifest: "Manifest") -> dict[str, Any]:
+    content = {
+        "first_event_time": manifest.first_event_time.isoformat(),
+        "last_event_time": manifest.last_event_time.isoformat(),
+        "counts": manifest.counts,
+        "configuration": manifest.configuration,
+        "metrics": manifest.metrics,
+    }
+    return dict(_leaves(content))
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _written(value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case float():
+            return f"{value:.4g}"
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)

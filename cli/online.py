@@ -1,0 +1,77 @@
+"""``dangol serve`` and ``health``: the server process and how it does."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import answer
+from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command(rich_help_panel="Learn and publish")(serve)
+    app.command(rich_help_panel="Ask a server")(health)
+
+
+def serve(
+    context: typer.Context,
+    listen: Annotated[
+        str | None, typer.Option("--listen", "-l", help="Where; port 0: a free one.", metavar="HOST:PORT")
+    ] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option("--metrics-listen", help="Where Prometheus reads; `off`: nowhere.")
+    ] = None,
+    redis_url: Annotated[
+        str | None, typer.Option("--redis-url", help="Your own Redis; without one a private one is started.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="The shop that is served.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option("--ready-file", help="Where to write the addresses once they are open.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve offers over gRPC until Ctrl-C or SIGTERM; calls in flight are finished first.
+
+    Every setting can also be given in the environment, as `DANGOL_LISTEN`: docs/operations.md lists them.
+
+    Example: `dangol serve --listen 0.0.0.0:7411`
+    """
+    from service.server import serve as run_server
+    from service.settings import read_settings
+
+    options = {
+        "listen": listen,
+        "metrics_listen": metrics_listen,
+        "redis_url": redis_url,
+        "tenant": tenant,
+        "ready_file": ready_file,
+        "log_level": log_level,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    run_server(read_settings(home=session_of(context).home, **given))
+
+
+def health(
+    context: typer.Context,
+    service: Annotated[
+        str, typer.Argument(help="Such as `dangol.v1.OfferService`; the whole server unless given.")
+    ] = "",
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Tell whether a server serves: exit code 0 if it does, 5 if not. Fit for a container's health check.
+
+    Example: `dangol health --address 127.0.0.1:7411`
+    """
+    from models.errors import UnavailableError
+
+    with session_of(context).client(address, timeout) as client:
+        serving = client.serving(service)
+    if not serving and not as_json:
+        raise UnavailableError(f"{service or 'the server'} at {address} runs but does not serve: is a model published?")
+    answer({"serving": serving}, as_json, lambda console: console.print(f"{service or 'the server'} serves"))
+    if not serving:
+        raise typer.Exit(5)

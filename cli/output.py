@@ -1,0 +1,88 @@
+"""What commands print: for people with colour and progress bars, for machines as JSON, and nothing in between."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from models.progress import Progress as ProgressPort
+from models.progress import SilentProgress, Stage
+
+
+def people() -> Console:
+    """Give the console on stdout, made anew so that tests and pipes see their own stream."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def remarks() -> Console:
+    """Give the console on stderr: for what is said while a command works."""
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print one JSON document on one line, so that lists of them are JSON Lines."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+
+
+def answer(document: Mapping[str, Any], as_json: bool, show: Callable[[Console], None]) -> None:
+    """Print the document for machines, or let ``show`` print it for people."""
+    if as_json:
+        print_json(document)
+    else:
+        show(people())
+
+
+def plain_table(*columns: str, title: str = "") -> Table:
+    """Start a table in the product's one style."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+@contextmanager
+def progress_bars(wanted: bool = True) -> Iterator[ProgressPort]:
+    """Show progress on stderr when it is a terminal and somebody wants to see it; be silent otherwise."""
+    console = remarks()
+    if not (wanted and console.is_terminal):
+        yield SilentProgress()
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield _Bars(bars)
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    def stage(self, name: str, total: int | None) -> AbstractContextManager[Stage]:
+        return self._stage(name, total)
+
+    @contextmanager
+    def _stage(self, name: str, total: int | None) -> Iterator[Stage]:
+        task = self._bars.add_task(name, total=total)
+        try:
+            yield _Bar(self._bars, task)
+        finally:
+            self._bars.remove_task(task)
+
+
+class _Bar:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
+        self._bars = bars
+        self._task = task
+
+    def advance(self, count: int = 1) -> None:
+        self._bars.advance(self._task, count)

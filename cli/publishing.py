@@ -1,0 +1,1 @@
+"""What the commands that write to Redis share: which Redis, and the publisher's calls."""

@@ -1,0 +1,76 @@
+"""``dangol train``: learn from files of events."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cli.output import answer, progress_bars, remarks
+from cli.session import Json, session_of
+
+if TYPE_CHECKING:
+    from training.config import ColumnMapping, TrainingConfiguration
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(rich_help_panel="Learn and publish")(train)
+
+
+def train(
+    context: typer.Context,
+    source: Annotated[
+        list[str], typer.Argument(help="Parquet, CSV or JSON Lines: files, globs or folders.", metavar="SOURCE...")
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="TOML: which column means what.")
+    ] = None,
+    configuration: Annotated[
+        Path | None, typer.Option("--configuration", "-c", exists=True, dir_okay=False, help="TOML: how to learn.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", help="Learn from what is before this day (UTC) only.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same input and seed, same model.")] = None,
+    promote: Annotated[bool, typer.Option(help="Make it the current model.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train a model from events, measure it, and put it into the registry.
+
+    Example: `dangol train purchases.parquet --until 2017-12-01`
+    """
+    from training.job import train as run_training
+
+    from cli.training_report import document_of_training, show_training
+
+    registry = session_of(context).registry()
+    with progress_bars(not as_json) as progress:
+        result = run_training(source, _mapping(mapping), _configuration(configuration, until, seed), registry, progress)
+    if promote:
+        registry.promote(result.manifest.model_version, "dangol train")
+
+    def show_people(console: Console) -> None:
+        show_training(console, result)
+        if promote:
+            remarks().print("[dim]It is current; `dangol publish` brings it into Redis.[/dim]")
+
+    answer(document_of_training(result), as_json, show_people)
+
+
+def _mapping(path: Path | None) -> "ColumnMapping":
+    from training.config import ColumnMapping, load_mapping
+
+    return ColumnMapping() if path is None else load_mapping(path)
+
+
+def _configuration(path: Path | None, until: datetime | None, seed: int | None) -> "TrainingConfiguration":
+    from training.config import TrainingConfiguration, load_configuration, parse
+
+    content = {} if path is None else load_configuration(path).model_dump(exclude_unset=True)
+    if until is not None:
+        content["until"] = until.replace(tzinfo=UTC)
+    if seed is not None:
+        content["seed"] = seed
+    return parse(TrainingConfiguration, content, "options")
