@@ -1,0 +1,218 @@
+"""The events of a run inside DuckDB: read from the sources once, cleaned, numbered, and kept on disk.
+
+Memory is bounded by DuckDB's limit: what does not fit is spilled. Everything taken out of here has one order and
+integer sums, so that it is the same whatever the number of threads.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import InvalidInputError
+from models.progress import Progress
+from training.config import Resources
+from training.files import SourceFile, quote_name, quote_text, unreadable
+from training.refusals import RefusedReport
+from training.rows import MALFORMED, UNUSED_TYPE, RowRules
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """Says what was read. Seconds are UTC since 1970 and span the used events, both ends inclusive."""
+
+    rows: int
+    events: int
+    duplicates: int
+    unused: int
+    customers: int
+    items: int
+    first_second: int
+    last_second: int
+
+    @property
+    def first_time(self) -> datetime:
+        """Give the time of the first event, UTC."""
+        return datetime.fromtimestamp(self.first_second, UTC)
+
+    @property
+    def last_time(self) -> datetime:
+        """Give the time of the last event, UTC."""
+        return datetime.fromtimestamp(self.last_second, UTC)
+
+
+class EventStore:
+    """Holds events in a DuckDB file of its own that goes when the context ends.
+
+    After :meth:`read`: ``events(customer, item, type, seconds, amount, value)`` with rows in place of ids, sorted by customer;
+    ``customers(id, row)`` and ``items(id, row)`` with rows in the order of the ids' bytes.
+    """
+
+    def __init__(self, resources: Resources, time_zone: str = "UTC") -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="dangol-train-", dir=resources.temporary_directory))
+        self._connection = duckdb.connect(
+            str(self._directory / "events.duckdb"),
+            config={
+                "memory_limit": f"{resources.memory_limit_mb}MB",
+                "temp_directory": str(self._directory / "spill"),
+                "threads": resources.threads,
+                "preserve_insertion_order": False,
+            },
+        )
+        self._connection.execute(f"SET TimeZone = {quote_text(time_zone)}")
+        self._segments: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def read(
+        self, files: Sequence[SourceFile], rules: RowRules, progress: Progress
+    ) -> tuple[EventSummary, RefusedReport]:
+        """Read all files. InvalidInputError naming the file that cannot be read, or that there is nothing to learn from."""
+        self._segments = rules.mapping.segments
+        self._create_raw()
+        with progress.stage("read", len(files)) as stage:
+            for file in files:
+                self._read_file(file, rules)
+                stage.advance()
+        rows = self._count("SELECT count(*) FROM raw")
+        refused = self._refused(rules.configuration.refused_sample)
+        with progress.stage("number", 3) as stage:
+            duplicates = self._remove_duplicates()
+            stage.advance()
+            self._number("customer", "customers")
+            self._number("item", "items")
+            stage.advance()
+            self._create_events()
+            self._create_segments()
+            stage.advance()
+        unused = self._count(f"SELECT count(*) FROM raw WHERE refused IS NULL AND type = {UNUSED_TYPE}")
+        self._connection.execute("DROP TABLE raw")
+        return self._summary(rows, duplicates, unused, refused), refused
+
+    def table(self, query: str, parameters: Sequence[object] = ()) -> Columns:
+        """Run a query and give its columns as arrays; none of them may hold NULL."""
+        return {
+            name: np.ma.getdata(column)
+            for name, column in self._connection.execute(query, parameters).fetchnumpy().items()
+        }
+
+    def ids(self, table: str, first: int = 0, stop: int = 2**62) -> list[str]:
+        """Give the ids of ``customers`` or ``items`` in rows ``first`` … ``stop`` - 1."""
+        query = f"SELECT id FROM {quote_name(table)} WHERE row >= ? AND row < ? ORDER BY row"  # noqa: S608 - our own name
+        return [row[0] for row in self._connection.execute(query, [first, stop]).fetchall()]
+
+    def _create_raw(self) -> None:
+        segments = "".join(f", segment_{index} VARCHAR" for index in range(len(self._segments)))
+        self._connection.execute(
+            f"CREATE TABLE raw (customer VARCHAR, item VARCHAR, type UTINYINT, seconds BIGINT, amount FLOAT, value FLOAT,"
+            f" event_id VARCHAR, refused VARCHAR{segments})"
+        )
+
+    def _read_file(self, file: SourceFile, rules: RowRules) -> None:
+        columns = file.columns(self._connection)
+        try:
+            self._connection.execute(f"INSERT INTO raw {rules.select(file, columns)}")
+        except duckdb.Error as error:
+            raise unreadable(file, error) from error
+
+    def _refused(self, sample_size: int) -> RefusedReport:
+        """Count what was refused. Lines that DuckDB itself could not take apart stand in its table of rejects."""
+        self._connection.execute(
+            f"""CREATE TEMP TABLE refusals AS
+                SELECT json_extract_string(refused, '$.reason') AS reason, refused AS content FROM raw WHERE refused IS NOT NULL
+                UNION ALL
+                SELECT '{MALFORMED}', to_json(struct_pack(reason := '{MALFORMED}', line, content := first(csv_line),
+                       problem := first(error_message))) FROM reject_errors GROUP BY scan_id, file_id, line"""
+            if self._has_rejects()
+            else """CREATE TEMP TABLE refusals AS
+                SELECT json_extract_string(refused, '$.reason') AS reason, refused AS content FROM raw WHERE refused IS NOT NULL"""
+        )
+        counts = self._connection.execute(
+            "SELECT reason, count(*) FROM refusals GROUP BY reason ORDER BY reason"
+        ).fetchall()
+        sample = self._connection.execute(
+            "SELECT content FROM refusals QUALIFY row_number() OVER (PARTITION BY reason ORDER BY content) <= ?"
+            " ORDER BY reason, content",
+            [sample_size],
+        ).fetchall()
+        return RefusedReport(dict(counts), tuple(json.loads(row[0]) for row in sample))
+
+    def _has_rejects(self) -> bool:
+        return self._count("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors'") > 0
+
+    def _remove_duplicates(self) -> int:
+        """Keep one row of each event id, the earliest. Counting hashes first is cheap and mostly finds that all is well."""
+        named = "refused IS NULL AND event_id IS NOT NULL AND event_id <> ''"
+        query = f"SELECT count(*) - count(DISTINCT hash(event_id)) FROM raw WHERE {named}"
+        if self._count(query) == 0:
+            return 0
+        everything = "seconds, customer, item, type, amount, value"
+        before = self._count("SELECT count(*) FROM raw")
+        self._connection.execute(
+            f"""CREATE TABLE kept AS SELECT * FROM raw QUALIFY NOT ({named})
+                OR row_number() OVER (PARTITION BY refused IS NULL, event_id ORDER BY {everything}) = 1"""
+        )
+        self._connection.execute("DROP TABLE raw")
+        self._connection.execute("ALTER TABLE kept RENAME TO raw")
+        return before - self._count("SELECT count(*) FROM raw")
+
+    def _number(self, column: str, table: str) -> None:
+        used = f"refused IS NULL AND type <> {UNUSED_TYPE}"
+        self._connection.execute(
+            f"""CREATE TABLE {table} AS SELECT id, CAST(row_number() OVER (ORDER BY id) - 1 AS INTEGER) AS row
+                FROM (SELECT DISTINCT {column} AS id FROM raw WHERE {used})"""
+        )
+
+    def _create_events(self) -> None:
+        self._connection.execute(
+            f"""CREATE TABLE events AS
+                SELECT customers.row AS customer, items.row AS item, type, seconds, amount, coalesce(value, 0) AS value
+                FROM raw JOIN customers ON customers.id = raw.customer JOIN items ON items.id = raw.item
+                WHERE refused IS NULL AND type <> {UNUSED_TYPE}
+                ORDER BY customers.row"""
+        )
+
+    def _create_segments(self) -> None:
+        """Put each customer into the segment that most of the customer's events name, per segment column."""
+        self._connection.execute("CREATE TABLE memberships (segment VARCHAR, customer INTEGER)")
+        for index, column in enumerate(self._segments):
+            prefix = "" if len(self._segments) == 1 else f"{column}="
+            self._connection.execute(
+                f"""INSERT INTO memberships SELECT ? || segment, customer FROM (
+                      SELECT customers.row AS customer, segment_{index} AS segment, count(*) AS events
+                      FROM raw JOIN customers ON customers.id = raw.customer
+                      WHERE refused IS NULL AND segment_{index} <> '' AND strlen(segment_{index}) + {len(prefix)} <= 128
+                      GROUP BY ALL)
+                    QUALIFY row_number() OVER (PARTITION BY customer ORDER BY events DESC, segment) = 1""",
+                [prefix],
+            )
+
+    def _summary(self, rows: int, duplicates: int, unused: int, refused: RefusedReport) -> EventSummary:
+        query = """SELECT count(*), coalesce(min(seconds), 0), coalesce(max(seconds), 0),
+                          (SELECT count(*) FROM customers), (SELECT count(*) FROM items) FROM events"""
+        events, first, last, customers, items = self._connection.execute(query).fetchall()[0]
+        if not events:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in refused.counts.items()) or "there were none"
+            raise InvalidInputError("sources", f"none of {rows} rows can be learned from (refused: {reasons})")
+        return EventSummary(rows, events, duplicates, unused, customers, items, first, last)
+
+    def _count(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchall()[0][0])

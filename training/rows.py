@@ -1,0 +1,175 @@
+"""How one row of a source becomes an event, or is refused with a reason, as SQL expressions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.errors import InvalidInputError
+from training.config import ColumnMapping, TrainingConfiguration
+from training.files import SourceFile, quote_name, quote_text
+
+LONGEST_ID = 128
+"""Bytes of UTF-8 that an id may have; the API has the same bound."""
+
+EARLIEST_SECOND = 631_152_000
+"""1990-01-01 UTC; whatever says to be older is a mistake."""
+
+LATEST_FROM_NOW = 86_400
+"""Seconds that an event may lie ahead of the clock before it is refused."""
+
+UNUSED_TYPE = 255
+"""Stands for event types that are known but have weight 0."""
+
+MALFORMED = "malformed-line"
+
+_UNITS_PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """Says how rows are read: which columns, which types, and what the time is now."""
+
+    mapping: ColumnMapping
+    configuration: TrainingConfiguration
+    now: datetime
+
+    def select(self, file: SourceFile, columns: Mapping[str, str] | None) -> str:
+        """Give the SELECT that turns the rows of a file into rows of the table ``raw``.
+
+        InvalidInputError naming the file and the column that the mapping asks for and the file lacks.
+        """
+        return _Row(self, file, columns).select()
+
+
+class _Row:
+    def __init__(self, rules: RowRules, file: SourceFile, columns: Mapping[str, str] | None) -> None:
+        self._rules = rules
+        self._mapping = rules.mapping
+        self._file = file
+        self._columns = columns
+
+    def select(self) -> str:
+        mapping = self._mapping
+        texts = {
+            "customer": self._text("customer", mapping.customer, required=True),
+            "item": self._text("item", mapping.item, required=True),
+            "event_type": self._event_type(),
+            "event_id": self._text("event_id", mapping.event_id),
+            "quantity": self._text("quantity", mapping.quantity),
+            "value": self._value_text(),
+            "event_time": self._text("time", mapping.time, required=True),
+        }
+        segments = "".join(
+            f", {self._text('segments', column, required=True)} AS segment_{index}"
+            for index, column in enumerate(mapping.segments)
+        )
+        named = ", ".join(f"{expression} AS {name}" for name, expression in texts.items())
+        return f"""
+            SELECT customer, item, {self._type_code()} AS type, seconds, {self._amount()} AS amount,
+                   {self._value()}::FLOAT AS value, event_id,
+                   CASE WHEN reason IS NOT NULL THEN to_json(struct_pack(file := {quote_text(str(self._file.path))}, reason,
+                        customer, item, event_type, event_id, event_time, quantity, value)) END AS refused
+                   {"".join(f", segment_{index}" for index in range(len(mapping.segments)))}
+            FROM (SELECT *, {self._reason()} AS reason FROM (
+                  SELECT *, try_cast(quantity AS DOUBLE) AS quantity_number, try_cast(value AS DOUBLE) AS value_number
+                  FROM (SELECT {named}, {self._seconds()} AS seconds, {self._is_malformed()} AS malformed{segments}
+                        FROM {self._file.relation()})))"""
+
+    def _column(self, field: str, name: str, *, required: bool = False) -> str | None:
+        """Give the SQL of a column, or None when the file has none and need not."""
+        if self._columns is None:
+            return f"json_extract_string(json, {quote_text('$.' + quote_name(name))})"
+        if name in self._columns:
+            return quote_name(name)
+        if required or self._mapping.names_explicitly(field):
+            known = ", ".join(self._columns)
+            raise InvalidInputError(str(self._file.path), f"has no column {name!r} (for {field}); it has {known}")
+        return None
+
+    def _text(self, field: str, name: str, *, required: bool = False) -> str:
+        column = self._column(field, name, required=required)
+        return f"CAST({column} AS VARCHAR)" if column else "CAST(NULL AS VARCHAR)"
+
+    def _event_type(self) -> str:
+        mapping = self._mapping
+        if mapping.constant_event_type is not None:
+            return quote_text(mapping.constant_event_type)
+        if self._columns is not None and mapping.event_type not in self._columns:
+            problem = f"has no column {mapping.event_type!r} (for event_type); name it, or set constant_event_type"
+            raise InvalidInputError(str(self._file.path), problem)
+        text = self._text("event_type", mapping.event_type)
+        cases = "".join(
+            f" WHEN {quote_text(theirs)} THEN {quote_text(ours)}" for theirs, ours in mapping.event_types.items()
+        )
+        return f"CASE {text}{cases} ELSE {text} END" if cases else text
+
+    def _value_text(self) -> str:
+        if self._mapping.price is None:
+            return self._text("value", self._mapping.value)
+        return self._text("price", self._mapping.price, required=True)
+
+    def _value(self) -> str:
+        return "value_number" if self._mapping.price is None else "value_number * coalesce(quantity_number, 1)"
+
+    def _seconds(self) -> str:
+        """Read times as UTC seconds: of a date or time column by its type, of text as ISO 8601 or a number."""
+        column = self._column("time", self._mapping.time, required=True)
+        kind = "VARCHAR" if self._columns is None else self._columns[self._mapping.time]
+        per_second = _UNITS_PER_SECOND[self._mapping.time_unit]
+        number = f"CAST(floor(try_cast({column} AS DOUBLE) / {per_second}) AS BIGINT)"
+        moment = f"epoch_us(try_cast({column} AS TIMESTAMPTZ)) // 1000000"
+        if kind.startswith(("TIMESTAMP", "DATE")):
+            return moment
+        return f"coalesce({moment}, {number})" if kind == "VARCHAR" else number
+
+    def _is_malformed(self) -> str:
+        return "json IS NULL" if self._columns is None else "false"
+
+    def _reason(self) -> str:
+        latest = int(self._rules.now.timestamp()) + LATEST_FROM_NOW
+        cases = {
+            "malformed": MALFORMED,
+            **_id_problems("customer"),
+            **_id_problems("item"),
+            "event_time IS NULL OR event_time = ''": "no-time",
+            "seconds IS NULL": "unreadable-time",
+            f"seconds > {latest}": "time-in-the-future",
+            f"seconds < {EARLIEST_SECOND}": "time-before-1990",
+            f"{self._type_code()} IS NULL": "unknown-event-type",
+            _not_a_number("quantity"): "quantity-not-a-number",
+            _not_a_number("value"): "value-not-a-number",
+        }
+        return "CASE " + " ".join(f"WHEN {test} THEN '{reason}'" for test, reason in cases.items()) + " END"
+
+    def _type_code(self) -> str:
+        weights = self._rules.configuration.event_weights()
+        cases = " ".join(
+            f"WHEN {quote_text(name)} THEN {code if weight.weight else UNUSED_TYPE}"
+            for code, (name, weight) in enumerate(weights.items())
+        )
+        return f"CAST(CASE event_type {cases} END AS UTINYINT)"
+
+    def _amount(self) -> str:
+        """Damp the quantity. A negative one turns an event round, as a purchase of -2 is a return of 2."""
+        quantity = "CASE WHEN quantity_number = 0 THEN 1 ELSE coalesce(quantity_number, 1) END"
+        size = {"logarithm": f"log2(1 + abs({quantity}))", "none": f"abs({quantity})", "ignore": "1"}
+        negative_types = [
+            quote_text(name) for name, weight in self._rules.configuration.event_weights().items() if weight.weight < 0
+        ]
+        # A return of -2 is written by some shops, of 2 by others: both mean that two came back.
+        already_negative = f"event_type IN ({', '.join(negative_types)})" if negative_types else "false"
+        sign = f"CASE WHEN {quantity} < 0 AND NOT ({already_negative}) THEN -1 ELSE 1 END"
+        return f"CAST({size[self._rules.configuration.quantity_damping]} * {sign} AS FLOAT)"
+
+
+def _id_problems(name: str) -> dict[str, str]:
+    return {
+        f"{name} IS NULL OR {name} = ''": f"no-{name}",
+        f"strlen({name}) > {LONGEST_ID}": f"{name}-too-long",
+        f"regexp_matches({name}, '\\p{{Cc}}')": f"{name}-with-control-characters",
+    }
+
+
+def _not_a_number(name: str) -> str:
+    number = f"{name}_number"
+    return f"{name} IS NOT NULL AND {name} <> '' AND ({number} IS NULL OR NOT isfinite({number}))"

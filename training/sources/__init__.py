@@ -1,0 +1,1 @@
+"""Candidate sources: each names items that one customer may want, for a reason of its own."""
