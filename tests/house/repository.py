@@ -45,3 +45,9 @@ def shell_lines(page: Path) -> list[str]:
     joined = "\n".join(blocks).replace("\\\n", " ")
     stripped = (line.strip().removeprefix("$ ").split(" # ")[0].strip() for line in joined.splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
+
+
+def make_targets() -> set[str]:
+    """Give the targets that the Makefile describes."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):.*## ", text, flags=re.MULTILINE))
