@@ -7,7 +7,7 @@ from models.catalog import Catalog, CatalogChange
 from models.errors import UnavailableError
 from service.store import functions
 from service.store.catalog_codec import KINDS, Record, assemble, decode_change, decode_record, encode_change
-from service.store.connection import AsyncConnection
+from service.store.connection import AsyncConnection, SyncConnection
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
 from service.store.keys import EPOCH, MetaKeys
@@ -87,6 +87,12 @@ class CatalogStore:
 
 def _decode(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
     return [decode_change(entry[b"batch"], int(id_.partition(b"-")[0])) for id_, entry in entries]
+
+
+def apply_blocking(connection: SyncConnection, tenant: str, change: CatalogChange) -> int:
+    """Apply a batch as :meth:`CatalogStore.apply` does, blocking."""
+    with reaching_redis():
+        return functions.call_blocking(connection, apply_call(tenant, change))
 
 
 def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:

@@ -77,6 +77,9 @@ class SyncClient(Protocol):
     def pipeline(self, transaction: bool = False) -> Pipeline:
         """Begin a pipeline."""
 
+    def get_primaries(self) -> list[Any]:
+        """List the primaries; only on a Cluster."""
+
     def close(self) -> None:
         """Close every connection."""
 

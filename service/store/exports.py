@@ -1,7 +1,7 @@
 """Catalogue and event log as JSON Lines files, from which an emptied Redis is filled again.
 
-A catalogue file begins with ``{"format": 1, "kind": "catalog"}`` and holds ``{"kind", "id", "record"}`` a line; an event
-file holds one event a line, as the log does. Files are written aside and renamed.
+A catalogue file begins with ``{"format": 1, "kind": "catalog"}`` and holds ``{"kind", "id", "record"}`` a line; an
+event file holds one event a line, as the log does. Files are written aside and renamed.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import BinaryIO
 from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
 from models.events import Event
-from service.store.catalog_codec import KINDS, Record, assemble, decode_record, encode_record, id_of, records_of
+from service.store.catalog_codec import Record, assemble, decode_record, encode_record, id_of, records_of
 from service.store.event_codec import decode_event, encode_event
 
 FORMAT = 1
@@ -36,7 +36,7 @@ def write_catalog(path: Path, catalog: Catalog) -> int:
 
 
 def read_catalog(path: Path) -> Iterator[CatalogChange]:
-    """Give the content of a catalogue file as batches. InvalidInputError names the file and line that cannot be used."""
+    """Give the content of a catalogue file as batches. InvalidInputError names the file and line that is unusable."""
     with _opened(path) as file:
         _check_header(path, file.readline())
         records = (_record_of(path, number, line) for number, line in enumerate(file, start=2))
@@ -74,10 +74,7 @@ def _check_header(path: Path, line: bytes) -> None:
 def _record_of(path: Path, number: int, line: bytes) -> Record:
     try:
         fields = json.loads(line)
-        kind, id_, record = fields["kind"], fields["id"], fields["record"]
-        if kind not in KINDS or not isinstance(id_, str):
-            raise InvalidInputError("kind", f"must be one of {', '.join(KINDS)}")
-        return decode_record(kind, id_, json.dumps(record).encode())
+        return decode_record(fields["kind"], fields["id"], json.dumps(fields["record"]).encode())
     except (ValueError, KeyError, TypeError, InvalidInputError) as error:
         raise InvalidInputError(f"{path}, line {number}", f"is not a record of the catalogue ({error})") from error
 

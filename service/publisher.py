@@ -1,0 +1,151 @@
+"""Brings artifacts into Redis as generations, moves between them, and fills a Redis that lost everything.
+
+To publish: a generation is written beside the one that is served, and the pointer moves last. Whoever dies on the way
+leaves what is served untouched; what they wrote is removed by the next sweep.
+"""
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from models.artifact import Artifact
+from models.errors import DangolError, PreconditionError
+from models.progress import Progress
+from models.registry import Registry
+from service.store.catalog_store import apply_blocking
+from service.store.event_log import EventLogSettings, append_blocking
+from service.store.exports import read_catalog, read_events
+from service.store.generation_record import GenerationRecord
+from service.store.generation_store import GenerationStore
+from service.store.generation_sweep import RETIRED_LIFE, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Says what a rebuild brought back; ``generation`` is None when the registry names no current model."""
+
+    generation: GenerationRecord | None
+    catalog_records: int
+    events: int
+
+
+def publish(
+    registry: Registry,
+    version: str | None,
+    store: GenerationStore,
+    tenant: str,
+    progress: Progress,
+    retired_life: timedelta = RETIRED_LIFE,
+) -> GenerationRecord:
+    """Write a model (None: the registry's CURRENT) as a new generation, and make it the one that is served.
+
+    The generation served before stays for ``retired_life``, for a roll back. Raises NotFoundError and ArtifactError
+    before anything is written, PreconditionError when no model is current, ConflictError when somebody else moved the
+    pointer meanwhile, UnavailableError when Redis fails; nothing of this call is served then.
+    """
+    version = version or registry.current()
+    if version is None:
+        raise PreconditionError("the registry has no current model: promote one, or name the version")
+    with progress.stage(f"verify {version}", None):
+        artifact = registry.open(version)
+        artifact.items()
+    store.check_layout(tenant)
+    expected = store.overview(tenant).live_generation
+    sweep(store, tenant, progress, retired_life)
+    record = store.begin(tenant, version, artifact.manifest.last_event_time)
+    try:
+        record = _write(artifact, store, tenant, record, progress)
+        live = store.go_live(tenant, record, expected)
+    except BaseException:
+        # When Redis itself failed this fails too; the lease then ends, and the next sweep cleans up.
+        with contextlib.suppress(DangolError):
+            store.abandon(tenant, record.generation)
+            sweep(store, tenant, progress, retired_life)
+        raise
+    sweep(store, tenant, progress, retired_life)
+    return live
+
+
+def roll_back(registry: Registry | None, store: GenerationStore, tenant: str, progress: Progress) -> GenerationRecord:
+    """Serve the generation that was live before, and name its version in the registry's CURRENT.
+
+    The pointer moves first, within a second; then the lists are kept from expiring. PreconditionError when no earlier
+    generation is left.
+    """
+    record = store.roll_back(tenant)
+    return _moved(registry, store, tenant, record, "roll back", progress)
+
+
+def promote(
+    registry: Registry | None, version: str, store: GenerationStore, tenant: str, progress: Progress
+) -> GenerationRecord:
+    """Serve the newest generation of a version that is published, and name it in the registry's CURRENT.
+
+    NotFoundError when Redis holds none: publish it.
+    """
+    record = store.promote(tenant, version)
+    return _moved(registry, store, tenant, record, "promote", progress)
+
+
+def rebuild(
+    registry: Registry,
+    store: GenerationStore,
+    tenant: str,
+    progress: Progress,
+    *,
+    catalog_file: Path | None = None,
+    events_file: Path | None = None,
+    event_settings: EventLogSettings | None = None,
+) -> Rebuilt:
+    """Fill an emptied Redis: the current model, the catalogue from its export, the events from theirs.
+
+    May be repeated: what is there already is replaced by the same, and events count once. A file left out is passed
+    over. InvalidInputError names the file and line that cannot be used.
+    """
+    store.check_layout(tenant)
+    records = events = 0
+    if catalog_file is not None:
+        with progress.stage("catalogue", None) as stage:
+            for change in read_catalog(catalog_file):
+                apply_blocking(store.connection, tenant, change)
+                records += len(change)
+                stage.advance(len(change))
+    if events_file is not None:
+        with progress.stage("events", None) as stage:
+            for batch in read_events(events_file):
+                append_blocking(store.connection, tenant, batch, event_settings)
+                events += len(batch)
+                stage.advance(len(batch))
+    current = registry.current()
+    generation = None if current is None else publish(registry, current, store, tenant, progress)
+    return Rebuilt(generation, records, events)
+
+
+def _write(
+    artifact: Artifact, store: GenerationStore, tenant: str, record: GenerationRecord, progress: Progress
+) -> GenerationRecord:
+    """Write the item model and all lists, giving a sign of life with every chunk; give the record with its counts."""
+    parts = store.write_items(tenant, record.generation, artifact.items_bytes())
+    customers = 0
+    with progress.stage("publish lists", artifact.manifest.counts["customers"]) as stage:
+        for table in artifact.lists():
+            for count in store.write_lists(tenant, record.generation, table):
+                customers += count
+                stage.advance(count)
+            record = store.update(tenant, record, record)
+    return store.update(tenant, record, replace(record, customers=customers, parts=parts))
+
+
+def _moved(
+    registry: Registry | None,
+    store: GenerationStore,
+    tenant: str,
+    record: GenerationRecord,
+    note: str,
+    progress: Progress,
+) -> GenerationRecord:
+    sweep(store, tenant, progress)
+    if registry is not None and registry.current() != record.model_version:
+        registry.promote(record.model_version, note)
+    return record

@@ -1,0 +1,80 @@
+"""Models as a server process sees them: which generation is live, its item side, and moving between generations."""
+
+import asyncio
+from dataclasses import dataclass
+
+from models.errors import NotFoundError
+from models.item_model import ItemModel, decode_item_model
+from models.progress import SilentProgress
+from service.store.connection import AsyncConnection
+from service.store.faults import reaching_redis
+from service.store.generation_record import GenerationRecord
+from service.store.generation_store import GenerationStore
+from service.store.generation_sweep import is_due, sweep
+from service.store.keys import MetaKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Says what is newest: the live generation and the version of the catalogue.
+
+    ``pointer`` is None when nothing is published or Redis is empty; ``catalog_version`` is 0 then.
+    """
+
+    pointer: GenerationRecord | None
+    catalog_version: int
+
+
+class ModelStore:
+    """Reads models, and moves the pointer. Failures of Redis are UnavailableError throughout.
+
+    Moves and sweeps are rare jobs: they run on a thread, with the blocking store that the publisher uses.
+    """
+
+    def __init__(self, connection: AsyncConnection, generations: GenerationStore) -> None:
+        self._client = connection.client
+        self._generations = generations
+
+    async def heads(self, tenant: str) -> Heads:
+        """Ask for what is newest in one small command, fit for polling."""
+        meta = MetaKeys(tenant)
+        with reaching_redis():
+            pointer, version = await self._client.execute_command("MGET", meta.pointer, meta.catalog_version)
+        return Heads(None if pointer is None else GenerationRecord.from_json(pointer), int(version or 0))
+
+    async def pointer(self, tenant: str) -> GenerationRecord | None:
+        """Give the live generation; None when nothing is published or Redis is empty."""
+        return (await self.heads(tenant)).pointer
+
+    async def generations(self, tenant: str) -> list[GenerationRecord]:
+        """List what is known of generations, newest first."""
+        with reaching_redis():
+            records = await self._client.execute_command("HGETALL", MetaKeys(tenant).generations)
+        return sorted(map(GenerationRecord.from_json, records.values()), key=lambda record: -record.generation)
+
+    async def load_items(self, tenant: str, record: GenerationRecord) -> ItemModel:
+        """Load the item side of a generation. NotFoundError when parts of it are gone, ArtifactError when damaged."""
+        meta = MetaKeys(tenant)
+        parts = []
+        for number in range(record.parts):
+            with reaching_redis():
+                part = await self._client.execute_command("GET", meta.model_part(record.generation, number))
+            if part is None:
+                raise NotFoundError(f"the item model of generation {record.generation} is gone from Redis")
+            parts.append(part)
+        name = f"items of generation {record.generation}"
+        return await asyncio.to_thread(decode_item_model, b"".join(parts), name)
+
+    async def promote(self, tenant: str, model_version: str) -> GenerationRecord:
+        """Serve the newest generation of a version; call :meth:`sweep` afterwards. NotFoundError, ConflictError."""
+        return await asyncio.to_thread(self._generations.promote, tenant, model_version)
+
+    async def roll_back(self, tenant: str) -> GenerationRecord:
+        """Serve the generation that was live before; :meth:`sweep` afterwards. PreconditionError, ConflictError."""
+        return await asyncio.to_thread(self._generations.roll_back, tenant)
+
+    async def sweep(self, tenant: str) -> None:
+        """Do what is due on generations that came or went. Call it after a move and about once a minute."""
+        now = await asyncio.to_thread(self._generations.now)
+        if is_due(await self.generations(tenant), now):
+            await asyncio.to_thread(sweep, self._generations, tenant, SilentProgress())

@@ -1,0 +1,55 @@
+"""Everything that a server process needs of Redis, put together."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Self
+
+from service.store.catalog_store import CatalogStore
+from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
+from service.store.customer_reader import CustomerReader
+from service.store.event_log import EventLog, EventLogSettings
+from service.store.generation_store import GenerationStore
+from service.store.health import RedisHealth
+from service.store.model_store import ModelStore
+
+JOB_TIMEOUT = 30.0
+"""Seconds that one command of a job may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Holds the ports of one process on Redis. Make and use it inside one running event loop, and close it there."""
+
+    customers: CustomerReader
+    events: EventLog
+    catalog: CatalogStore
+    models: ModelStore
+    health: RedisHealth
+    connections: tuple[AsyncConnection, ...]
+    blocking: SyncConnection
+
+    @classmethod
+    def open(cls, settings: RedisSettings, event_settings: EventLogSettings | None = None) -> Self:
+        """Put the ports together; nothing connects before its first command. InvalidInputError names a bad setting.
+
+        Reads of customers have connections of their own, so that no other command holds them up.
+        """
+        reads = connect(settings, timeout=settings.read_timeout)
+        commands = connect(settings)
+        blocking = connect_blocking(settings, timeout=JOB_TIMEOUT)
+        return cls(
+            customers=CustomerReader(reads),
+            events=EventLog(commands, event_settings),
+            catalog=CatalogStore(commands),
+            models=ModelStore(commands, GenerationStore(blocking)),
+            health=RedisHealth(commands),
+            connections=(reads, commands),
+            blocking=blocking,
+        )
+
+    async def aclose(self) -> None:
+        """Wait for reads in flight, then close every connection."""
+        await self.customers.aclose()
+        for connection in self.connections:
+            await connection.aclose()
+        await asyncio.to_thread(self.blocking.client.close)
