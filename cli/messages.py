@@ -30,7 +30,7 @@ def read_messages(path: Path, kind: type[MessageT]) -> Iterator[MessageT]:
             raise InvalidInputError(place, f"is no {kind.DESCRIPTOR.name} ({_short(error)})") from error
 
 
-def _documents(path: Path) -> Iterator[tuple[str, object]]:
+def _documents(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -45,7 +45,7 @@ def _documents(path: Path) -> Iterator[tuple[str, object]]:
             yield place, _decoded(place, line)
 
 
-def _decoded(place: str, text: str) -> object:
+def _decoded(place: str, text: str) -> Any:  # noqa: ANN401 - JSON of any shape; what does not fit is refused
     try:
         return json.loads(text)
     except ValueError as error:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from cli import publish
 from cli.output import answer, people, plain_table, print_json
+from cli.publish import RedisUrl, Tenant
 from cli.session import Json, session_of
 
 if TYPE_CHECKING:
@@ -69,10 +71,13 @@ def show(context: typer.Context, version: Version = CURRENT, as_json: Json = Fal
     document = _summary(manifest, session_of(context).registry().current()) | details
 
     def show_people(console: Console) -> None:
-        table = plain_table("what", "value", title=manifest.model_version)
-        for name, value in _leaves(document):
+        from cli.training_report import show_evaluation
+
+        table = plain_table("what", "value")
+        for name, value in _leaves({name: part for name, part in document.items() if name != "metrics"}):
             table.add_row(name, _written(value))
         console.print(table)
+        show_evaluation(console, manifest)
 
     answer(document, as_json, show_people)
 
@@ -95,7 +100,9 @@ def diff(
     def show_people(console: Console) -> None:
         table = plain_table("what", first, second)
         for name, pair in differences.items():
-            table.add_row(name, *(_written(value) for value in pair))
+            # How sources were blended is for machines; what came of it stands in the evaluation.
+            if not name.startswith("metrics.blend."):
+                table.add_row(name, *(_written(value) for value in pair))
         console.print(table if differences else "The two do not differ.")
 
     answer({name: list(pair) for name, pair in differences.items()}, as_json, show_people)
@@ -114,6 +121,15 @@ def promote(context: typer.Context, version: Version, as_json: Json = False) -> 
         as_json,
         lambda console: console.print(f"{version} is current; `dangol publish` brings it into Redis"),
     )
+
+
+@group.command()
+def rollback(context: typer.Context, redis_url: RedisUrl = "", tenant: Tenant = "", as_json: Json = False) -> None:
+    """Serve again what was served before: the same as `dangol rollback`.
+
+    Example: `dangol models rollback`
+    """
+    publish.rollback(context, redis_url, tenant, as_json)
 
 
 @group.command()
@@ -158,8 +174,16 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
     for name, value in content.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value):
+            for entry in value:
+                yield from _leaves({_name_of(entry): entry.get("values", entry)}, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _name_of(entry: Mapping[str, Any]) -> str:
+    """Name one entry of a list by what it says in words."""
+    return ".".join(value for value in entry.values() if isinstance(value, str))
 
 
 def _written(value: object) -> str:

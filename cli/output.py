@@ -13,15 +13,23 @@ from rich.table import Table
 from models.progress import Progress as ProgressPort
 from models.progress import SilentProgress, Stage
 
+PIPE_WIDTH = 200
+
 
 def people() -> Console:
     """Give the console on stdout, made anew so that tests and pipes see their own stream."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _console(stderr=False)
 
 
 def remarks() -> Console:
     """Give the console on stderr: for what is said while a command works."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    on_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    # A pipe has no width; tables into it are not broken or cut.
+    return Console(stderr=stderr, highlight=False, width=None if on_terminal else PIPE_WIDTH)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -41,7 +49,7 @@ def plain_table(*columns: str, title: str = "") -> Table:
     """Start a table in the product's one style."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     return table
 
 

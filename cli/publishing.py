@@ -1,1 +1,89 @@
 """What the commands that write to Redis share: which Redis, and the publisher's calls."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.session import Session
+from models.progress import Progress
+from service import publisher
+from service.settings import Settings, read_settings
+from service.store.connection import RedisSettings, SyncConnection, connect_blocking
+from service.store.embedded import EmbeddedRedis
+from service.store.generation_record import GenerationRecord
+from service.store.generation_store import GenerationStore
+
+BULK_TIMEOUT = 30.0
+"""Seconds for a command of a bulk job: a pipeline of thousands of writes may take its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTarget:
+    """Says which Redis and which shop in it a command means; what is empty comes from the environment."""
+
+    redis_url: str = ""
+    tenant: str = ""
+
+    def settings(self, session: Session) -> Settings:
+        """Read the settings with these on top."""
+        given = {"redis_url": self.redis_url, "tenant": self.tenant}
+        return read_settings(home=session.home, **{name: value for name, value in given.items() if value})
+
+
+@contextmanager
+def reaching(settings: Settings) -> Iterator[SyncConnection]:
+    """Connect to the Redis of the settings; the private one runs as long as the context, unless others use it too."""
+    if settings.redis_url:
+        with connect_blocking(redis_settings(settings, settings.redis_url), timeout=BULK_TIMEOUT) as connection:
+            yield connection
+        return
+    with (
+        EmbeddedRedis(settings.home / "redis") as embedded,
+        connect_blocking(redis_settings(settings, embedded.url), timeout=BULK_TIMEOUT) as connection,
+    ):
+        yield connection
+
+
+def redis_settings(settings: Settings, url: str) -> RedisSettings:
+    """Say how to connect to the Redis at ``url``."""
+    return RedisSettings(
+        url=url,
+        username=settings.redis_username,
+        password_file=settings.redis_password_file,
+        ca_file=settings.redis_ca_file,
+        certificate_file=settings.redis_certificate_file,
+        key_file=settings.redis_key_file,
+        connect_timeout=settings.redis_connect_timeout,
+    )
+
+
+def publish(session: Session, target: RedisTarget, version: str | None, progress: Progress) -> GenerationRecord:
+    """Bring a model into Redis and make it the one that is served."""
+    settings = target.settings(session)
+    with reaching(settings) as connection:
+        return publisher.publish(session.registry(), version, GenerationStore(connection), settings.tenant, progress)
+
+
+def roll_back(session: Session, target: RedisTarget, progress: Progress) -> GenerationRecord:
+    """Serve what was served before."""
+    settings = target.settings(session)
+    registry = session.registry()
+    with reaching(settings) as connection:
+        return publisher.roll_back(registry, GenerationStore(connection), settings.tenant, progress)
+
+
+def rebuild(
+    session: Session, target: RedisTarget, catalog_file: Path | None, events_file: Path | None, progress: Progress
+) -> publisher.Rebuilt:
+    """Fill an emptied Redis from files."""
+    settings = target.settings(session)
+    with reaching(settings) as connection:
+        return publisher.rebuild(
+            session.registry(),
+            GenerationStore(connection),
+            settings.tenant,
+            progress,
+            catalog_file=catalog_file,
+            events_file=events_file,
+        )

@@ -39,24 +39,30 @@ def train(
 ) -> None:
     """Train a model from events, measure it, and put it into the registry.
 
+    Rows that cannot be used are counted, and a sample of them is kept under `refused/`.
+
     Example: `dangol train purchases.parquet --until 2017-12-01`
     """
-    from training.job import train as run_training
-
     from cli.training_report import document_of_training, show_training
+    from training.job import train as run_training
 
     registry = session_of(context).registry()
     with progress_bars(not as_json) as progress:
         result = run_training(source, _mapping(mapping), _configuration(configuration, until, seed), registry, progress)
+    version = result.manifest.model_version
+    refused_file = None
+    if result.refused.total:
+        refused_file = session_of(context).home / "refused" / f"{version}.jsonl"
+        result.refused.write(refused_file)
     if promote:
-        registry.promote(result.manifest.model_version, "dangol train")
+        registry.promote(version, "dangol train")
 
     def show_people(console: Console) -> None:
-        show_training(console, result)
+        show_training(console, result, refused_file)
         if promote:
             remarks().print("[dim]It is current; `dangol publish` brings it into Redis.[/dim]")
 
-    answer(document_of_training(result), as_json, show_people)
+    answer(document_of_training(result, refused_file), as_json, show_people)
 
 
 def _mapping(path: Path | None) -> "ColumnMapping":

@@ -4,15 +4,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from training.job import train
-
 from cli.demo.data import CUT, DemoData
-from models.artifact import FORMAT_VERSION
 from models.errors import DangolError
-from models.manifest import Manifest
+from models.manifest import FORMAT_VERSION, Manifest
 from models.progress import Progress
 from models.registry import Registry
 from training.config import ColumnMapping, TrainingConfiguration
+from training.job import train
 
 _NOTE = "trained.json"
 

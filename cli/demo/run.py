@@ -18,13 +18,14 @@ from cli.demo.model import trained
 from cli.demo.server import ServerProcess, ending_in_order, refuse_second
 from cli.messages import document_of
 from cli.output import people, print_json, progress_bars
-from cli.publishing import embedded_redis, publish_current
+from cli.publishing import RedisTarget, publish
 from cli.session import Session
 from cli.training_report import show_evaluation
 from dangol.client import Client
 from dangol.v1.offer_service_pb2 import RecommendOffersResponse
 from models.manifest import Manifest
 from models.progress import Progress
+from service.store.embedded import EmbeddedRedis
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ def run_demo(session: Session, options: DemoOptions) -> None:
         home.mkdir(parents=True, exist_ok=True)
         refuse_second(home)
         data = prepare(source, home / "data", options.households, progress)
-        manifest = _learn(data, home, session, options, progress, console)
+        manifest = _learn(data, home, options, progress, console)
         # What earlier runs recorded would change what households are offered now.
         shutil.rmtree(home / "redis", ignore_errors=True)
-        with embedded_redis(home):
-            publish_current(Session(home), progress)
+        with EmbeddedRedis(home / "redis") as redis:
+            publish(Session(home), RedisTarget(redis.url), None, progress)
             with ServerProcess(home) as server:
                 catalog = build(data, datetime.now(UTC))
                 purchases = read_purchases(data, catalog.targeted())
@@ -76,10 +77,7 @@ def run_demo(session: Session, options: DemoOptions) -> None:
         _show(console, session, catalog, purchases, answers, seconds, kept)
 
 
-def _learn(
-    data: DemoData, home: Path, session: Session, options: DemoOptions, progress: Progress, console: Console
-) -> Manifest:
-    del session
+def _learn(data: DemoData, home: Path, options: DemoOptions, progress: Progress, console: Console) -> Manifest:
     registry = Session(home).registry()
     manifest, found = trained(data, home, registry, options.retrain, progress)
     counts = manifest.counts
@@ -87,9 +85,12 @@ def _learn(
     how = "trained by an earlier run on the same input (--retrain trains again)" if found else "trained"
     console.print(
         f"[green]✓[/green] {counts.get('events', 0):,} purchase lines of {counts.get('customers', 0):,} households "
-        f"and {counts.get('items', 0):,} products before {CUT:%-d %B %Y} [dim](completejourney, {source})[/dim]"
+        f"and {counts.get('items', 0):,} products [dim](completejourney, {source})[/dim]"
     )
-    console.print(f"[green]✓[/green] model [bold]{manifest.model_version}[/bold] {how}")
+    console.print(
+        f"[green]✓[/green] model [bold]{manifest.model_version}[/bold] {how}: "
+        f"it knows what was bought before {CUT:%-d %B %Y}, and nothing later"
+    )
     show_evaluation(console, manifest)
     return manifest
 

@@ -1,0 +1,55 @@
+"""Reads the catalogue and the log of events out of Redis into files, and the catalogue back."""
+
+import asyncio
+from pathlib import Path
+
+from cli.publishing import RedisTarget, reaching, redis_settings
+from cli.session import Session
+from models.catalog import Catalog
+from models.progress import Progress
+from service.settings import Settings
+from service.store.catalog_store import CatalogStore, apply_blocking
+from service.store.connection import connect
+from service.store.embedded import EmbeddedRedis
+from service.store.event_log import read_log
+from service.store.exports import read_catalog, write_catalog, write_events
+
+
+def export_catalog(session: Session, target: RedisTarget, path: Path) -> int:
+    """Write the catalogue to ``path`` and give the number of its records."""
+    settings = target.settings(session)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if settings.redis_url:
+        catalog = asyncio.run(_load(settings, settings.redis_url))
+    else:
+        with EmbeddedRedis(settings.home / "redis") as embedded:
+            catalog = asyncio.run(_load(settings, embedded.url))
+    return write_catalog(path, catalog)
+
+
+async def _load(settings: Settings, url: str) -> Catalog:
+    connection = connect(redis_settings(settings, url))
+    try:
+        return await CatalogStore(connection).load(settings.tenant)
+    finally:
+        await connection.aclose()
+
+
+def import_catalog(session: Session, target: RedisTarget, path: Path, progress: Progress) -> int:
+    """Store the records of a file and give their number."""
+    settings = target.settings(session)
+    count = 0
+    with reaching(settings) as connection, progress.stage("storing the catalogue", None) as stage:
+        for change in read_catalog(path):
+            apply_blocking(connection, settings.tenant, change)
+            count += len(change)
+            stage.advance(len(change))
+    return count
+
+
+def export_events(session: Session, target: RedisTarget, path: Path) -> int:
+    """Write the log to ``path`` and give the number of its events."""
+    settings = target.settings(session)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with reaching(settings) as connection:
+        return write_events(path, read_log(connection, settings.tenant))
