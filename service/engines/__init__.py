@@ -1,0 +1,1 @@
+"""What carries bytes between callers and the dispatcher."""

@@ -1,0 +1,1 @@
+"""The API without a transport: from request bytes to response bytes, whatever engine carries them."""

@@ -1,0 +1,48 @@
+"""The whole API as one method table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health_pb2
+
+from dangol.v1 import catalog_service_pb2, event_service_pb2, model_service_pb2, offer_service_pb2
+from service.handlers.catalog_handlers import CatalogHandlers
+from service.handlers.event_handlers import EventHandlers
+from service.handlers.health import Health
+from service.handlers.methods import Method, methods_of
+from service.handlers.model_handlers import ModelHandlers
+from service.handlers.offers import OfferHandlers
+from service.handlers.reflection import REFLECTION_SERVICE, Reflection
+
+OFFER_SERVICE: ServiceDescriptor = offer_service_pb2.DESCRIPTOR.services_by_name["OfferService"]
+EVENT_SERVICE: ServiceDescriptor = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+CATALOG_SERVICE: ServiceDescriptor = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+HEALTH_SERVICE: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
+
+SERVICE_NAMES = tuple(service.full_name for service in (OFFER_SERVICE, EVENT_SERVICE, CATALOG_SERVICE, MODEL_SERVICE))
+"""The services of our own, by which health can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Holds the implementations of every service."""
+
+    offers: OfferHandlers
+    events: EventHandlers
+    catalog: CatalogHandlers
+    models: ModelHandlers
+    health: Health
+    reflects: bool = True
+
+    def methods(self) -> Iterator[Method]:
+        """Give everything that may be called; health is answered even when the server is full."""
+        yield from methods_of(OFFER_SERVICE, self.offers)
+        yield from methods_of(EVENT_SERVICE, self.events)
+        yield from methods_of(CATALOG_SERVICE, self.catalog)
+        yield from methods_of(MODEL_SERVICE, self.models)
+        yield from methods_of(HEALTH_SERVICE, self.health, exempt=True)
+        if self.reflects:
+            described = (*SERVICE_NAMES, HEALTH_SERVICE.full_name)
+            yield from methods_of(REFLECTION_SERVICE, Reflection(described))

@@ -1,0 +1,135 @@
+"""CatalogService: what the shop has to offer, kept in Redis and served from memory."""
+
+from dangol.v1 import catalog_service_pb2 as messages
+from models.catalog import CatalogChange
+from service.decision.snapshot import DEFAULT_PLACEMENT
+from service.handlers.caller import Caller, Context
+from service.handlers.catalog_messages import (
+    MAXIMAL_BATCH,
+    audience_message,
+    audiences_from,
+    item_message,
+    items_from,
+    offer_message,
+    offers_from,
+    placement_message,
+    placements_from,
+)
+from service.handlers.pages import page_of
+from service.handlers.snapshots import Snapshots
+from service.handlers.validation import check_ids
+from service.store.catalog_store import CatalogStore
+
+
+class CatalogHandlers:
+    """Answers CatalogService. Whoever gets the answer to a change sees it in the next answer of the same server."""
+
+    def __init__(self, store: CatalogStore, snapshots: Snapshots, write_timeout: float) -> None:
+        """``write_timeout`` in seconds bounds a change whatever the deadline of the call."""
+        self._store = store
+        self._snapshots = snapshots
+        self._write_timeout = write_timeout
+
+    async def upsert_items(
+        self, caller: Caller, request: messages.UpsertItemsRequest, context: Context
+    ) -> messages.UpsertItemsResponse:
+        """Store items, all or none."""
+        change = CatalogChange(items=tuple(items_from(request.items)))
+        return messages.UpsertItemsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_items(
+        self, caller: Caller, request: messages.ListItemsRequest, context: Context
+    ) -> messages.ListItemsResponse:
+        """List items by id."""
+        known = self._snapshots.catalog(caller.tenant).items
+        page, token = page_of(known, request.page_size, request.page_token, "items")
+        context.facts["items"] = len(page)
+        return messages.ListItemsResponse(items=map(item_message, page), next_page_token=token)
+
+    async def delete_items(
+        self, caller: Caller, request: messages.DeleteItemsRequest, context: Context
+    ) -> messages.DeleteItemsResponse:
+        """Delete items; what does not exist is passed over."""
+        check_ids("item_ids", request.item_ids, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_item_ids=tuple(request.item_ids))
+        return messages.DeleteItemsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def upsert_offers(
+        self, caller: Caller, request: messages.UpsertOffersRequest, context: Context
+    ) -> messages.UpsertOffersResponse:
+        """Store offers, all or none."""
+        change = CatalogChange(offers=tuple(offers_from(request.offers)))
+        return messages.UpsertOffersResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_offers(
+        self, caller: Caller, request: messages.ListOffersRequest, context: Context
+    ) -> messages.ListOffersResponse:
+        """List offers by id."""
+        known = self._snapshots.catalog(caller.tenant).offers
+        page, token = page_of(known, request.page_size, request.page_token, "offers")
+        context.facts["offers"] = len(page)
+        return messages.ListOffersResponse(offers=map(offer_message, page), next_page_token=token)
+
+    async def delete_offers(
+        self, caller: Caller, request: messages.DeleteOffersRequest, context: Context
+    ) -> messages.DeleteOffersResponse:
+        """Delete offers; what does not exist is passed over."""
+        check_ids("offer_ids", request.offer_ids, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_offer_ids=tuple(request.offer_ids))
+        return messages.DeleteOffersResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def upsert_placements(
+        self, caller: Caller, request: messages.UpsertPlacementsRequest, context: Context
+    ) -> messages.UpsertPlacementsResponse:
+        """Store placements, all or none."""
+        change = CatalogChange(placements=tuple(placements_from(request.placements)))
+        return messages.UpsertPlacementsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_placements(
+        self, caller: Caller, request: messages.ListPlacementsRequest, context: Context
+    ) -> messages.ListPlacementsResponse:
+        """List placements by name, the built-in placement among them."""
+        built_in = {DEFAULT_PLACEMENT.placement: DEFAULT_PLACEMENT}
+        known = built_in | dict(self._snapshots.catalog(caller.tenant).placements)
+        page, token = page_of(known, request.page_size, request.page_token, "placements")
+        context.facts["placements"] = len(page)
+        return messages.ListPlacementsResponse(placements=map(placement_message, page), next_page_token=token)
+
+    async def delete_placements(
+        self, caller: Caller, request: messages.DeletePlacementsRequest, context: Context
+    ) -> messages.DeletePlacementsResponse:
+        """Delete placements; what does not exist is passed over."""
+        check_ids("placements", request.placements, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_placements=tuple(request.placements))
+        return messages.DeletePlacementsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def upsert_audiences(
+        self, caller: Caller, request: messages.UpsertAudiencesRequest, context: Context
+    ) -> messages.UpsertAudiencesResponse:
+        """Store audiences, all or none."""
+        change = CatalogChange(audiences=tuple(audiences_from(request.audiences)))
+        return messages.UpsertAudiencesResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_audiences(
+        self, caller: Caller, request: messages.ListAudiencesRequest, context: Context
+    ) -> messages.ListAudiencesResponse:
+        """List audiences by id."""
+        known = self._snapshots.catalog(caller.tenant).audiences
+        page, token = page_of(known, request.page_size, request.page_token, "audiences")
+        context.facts["audiences"] = len(page)
+        return messages.ListAudiencesResponse(audiences=map(audience_message, page), next_page_token=token)
+
+    async def delete_audiences(
+        self, caller: Caller, request: messages.DeleteAudiencesRequest, context: Context
+    ) -> messages.DeleteAudiencesResponse:
+        """Delete audiences; what does not exist is passed over."""
+        check_ids("audience_ids", request.audience_ids, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_audience_ids=tuple(request.audience_ids))
+        return messages.DeleteAudiencesResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def _store_change(self, caller: Caller, change: CatalogChange, context: Context) -> int:
+        context.facts["changes"] = len(change)
+        budget = context.budget(self._write_timeout, 0.9)
+        version = await self._store.apply(caller.tenant, change, budget)
+        await self._snapshots.catch_up(caller.tenant, version)
+        return version

@@ -1,0 +1,94 @@
+"""The one way into the handlers: bytes in, bytes or a :class:`StatusError` out, whatever the engine."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+from google.protobuf.message import Message
+
+from service.handlers.admission import Admission
+from service.handlers.caller import Caller, Context
+from service.handlers.errors import InternalError, UnimplementedError, to_status
+from service.handlers.methods import Method, StreamMethod, UnaryMethod
+from service.handlers.telemetry import Telemetry
+
+Metadata = Sequence[tuple[str, str | bytes]]
+Identify = Callable[[Metadata], Caller]
+"""Turns the metadata of a call into the caller. DangolError when nobody may call so."""
+
+
+class Dispatcher:
+    """Finds the method, admits the call, runs it, maps what went wrong, and writes it all down."""
+
+    def __init__(
+        self, methods: Iterable[Method], identify: Identify, admission: Admission, telemetry: Telemetry
+    ) -> None:
+        table = list(methods)
+        self._unary = {method.path: method for method in table if isinstance(method, UnaryMethod)}
+        self._streams = {method.path: method for method in table if isinstance(method, StreamMethod)}
+        self._identify = identify
+        self._admission = admission
+        self._telemetry = telemetry
+
+    @property
+    def unary_paths(self) -> frozenset[str]:
+        """Names the methods for :meth:`dispatch`."""
+        return frozenset(self._unary)
+
+    @property
+    def stream_paths(self) -> frozenset[str]:
+        """Names the methods for :meth:`stream`."""
+        return frozenset(self._streams)
+
+    async def dispatch(self, path: str, request: bytes, metadata: Metadata, deadline: float | None) -> bytes:
+        """Answer one call.
+
+        ``path`` must be one of the table exactly; ``deadline`` is on the clock of :func:`time.monotonic`. Raises
+        nothing but StatusError (and CancelledError when the engine gives the call up).
+        """
+        context = Context(deadline)
+        method = self._unary.get(path)
+        with self._written_down(path if method is not None else "", context):
+            if method is None:
+                raise UnimplementedError
+            context.budget(1.0)
+            caller = self._identify(metadata)
+            with self._admission.admitted(exempt=method.exempt):
+                response = await method.handler(caller, method.request_class.FromString(request), context)
+                return response.SerializeToString()
+
+    async def stream(
+        self, path: str, requests: AsyncIterator[bytes], metadata: Metadata, deadline: float | None
+    ) -> AsyncIterator[bytes]:
+        """Answer one streaming call, message by message, under the same rules as :meth:`dispatch`."""
+        context = Context(deadline)
+        method = self._streams.get(path)
+        with self._written_down(path if method is not None else "", context):
+            if method is None:
+                raise UnimplementedError
+            caller = self._identify(metadata)
+            async for response in method.handler(caller, _parsed(method.request_class, requests), context):
+                yield response.SerializeToString()
+
+    @contextlib.contextmanager
+    def _written_down(self, path: str, context: Context) -> Iterator[None]:
+        """Map whatever goes wrong to StatusError, and write the call down however it ends."""
+        start = time.monotonic()
+        status = "CANCELLED"
+        try:
+            yield
+            status = "OK"
+        except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens becomes a status
+            mapped = to_status(error)
+            status = mapped.code_name
+            context.facts["reason"] = mapped.reason
+            if isinstance(mapped, InternalError):
+                self._telemetry.unexpected(mapped.error_id, error)
+            raise mapped from None
+        finally:
+            self._telemetry.call(path, status, time.monotonic() - start, context)
+
+
+async def _parsed(request_class: type[Message], requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async for request in requests:
+        yield request_class.FromString(request)

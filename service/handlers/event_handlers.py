@@ -1,0 +1,40 @@
+"""EventService: what customers do, acknowledged when it is stored."""
+
+from collections.abc import Callable, Set
+from datetime import UTC, datetime
+
+from dangol.v1 import event_service_pb2
+from models.events import EVENT_TYPES
+from service.handlers.caller import Caller, Context
+from service.handlers.event_messages import events_from
+from service.store.event_log import EventLog
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class EventHandlers:
+    """Answers EventService."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        write_timeout: float,
+        extra_event_types: Set[str] = frozenset(),
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """``write_timeout`` in seconds bounds an append whatever the deadline of the call."""
+        self._log = log
+        self._write_timeout = write_timeout
+        self._event_types = extra_event_types | set(EVENT_TYPES)
+        self._now = now
+
+    async def record_events(
+        self, caller: Caller, request: event_service_pb2.RecordEventsRequest, context: Context
+    ) -> event_service_pb2.RecordEventsResponse:
+        """Store a batch of events once per event id; UnavailableError unless all of them are stored."""
+        events = events_from(request.events, self._event_types, self._now())
+        context.facts["events"] = len(events)
+        result = await self._log.append(caller.tenant, events, context.budget(self._write_timeout, 0.9))
+        return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)

@@ -1,0 +1,53 @@
+"""The exact map of what may be called, made from the generated descriptors. What is not in it is refused."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from service.handlers.caller import Caller, Context
+
+Handler = Callable[[Caller, "Message", Context], Awaitable[Message]]
+StreamHandler = Callable[[Caller, AsyncIterator["Message"], Context], AsyncIterator[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class UnaryMethod:
+    """Is one method that takes a message and gives one. ``exempt`` calls pass when the server is full."""
+
+    path: str
+    request_class: type[Message]
+    handler: Handler
+    exempt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMethod:
+    """Is one method whose answer, or question, is a stream. Streams are exempt from admission."""
+
+    path: str
+    request_class: type[Message]
+    handler: StreamHandler
+
+
+Method = UnaryMethod | StreamMethod
+
+_WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def methods_of(service: ServiceDescriptor, implementation: object, *, exempt: bool = False) -> Iterable[Method]:
+    """Pair each method of a service with the coroutine, or async generator, of the same name in snake_case.
+
+    AttributeError when the implementation lacks one: a server with a gap does not start.
+    """
+    for method in service.methods:
+        path = f"/{service.full_name}/{method.name}"
+        request_class = GetMessageClass(method.input_type)
+        handler = getattr(implementation, _WORD_START.sub("_", method.name).lower())
+        if method.client_streaming or method.server_streaming:
+            yield StreamMethod(path, request_class, handler)
+        else:
+            yield UnaryMethod(path, request_class, handler, exempt)

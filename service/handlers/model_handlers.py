@@ -1,0 +1,89 @@
+"""ModelService: what is served, and moving between models."""
+
+from collections.abc import Callable, Sequence
+
+from dangol.v1 import model_service_pb2 as messages
+from service.handlers.caller import Caller, Context
+from service.handlers.customer_reads import CustomerReads
+from service.handlers.snapshots import Snapshots
+from service.handlers.validation import check, id_problem
+from service.store.generation_record import GenerationRecord, GenerationState
+from service.store.model_store import ModelStore
+
+_STATES = {
+    GenerationState.WRITING: messages.GENERATION_STATE_WRITING,
+    GenerationState.LIVE: messages.GENERATION_STATE_LIVE,
+    GenerationState.RETIRED: messages.GENERATION_STATE_RETIRED,
+}
+
+
+class ModelHandlers:
+    """Answers ModelService."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        snapshots: Snapshots,
+        reads: CustomerReads,
+        on_move: Callable[[str], None] = lambda _version: None,
+    ) -> None:
+        """``on_move`` is told which version is served from now on."""
+        self._store = store
+        self._snapshots = snapshots
+        self._reads = reads
+        self._on_move = on_move
+
+    async def get_served_model(
+        self, caller: Caller, _request: messages.GetServedModelRequest, _context: Context
+    ) -> messages.GetServedModelResponse:
+        """Tell what this process serves."""
+        return messages.GetServedModelResponse(
+            generation=_generation(self._snapshots.record(caller.tenant)),
+            degraded=self._reads.is_open or self._snapshots.is_failing,
+        )
+
+    async def list_generations(
+        self, caller: Caller, _request: messages.ListGenerationsRequest, _context: Context
+    ) -> messages.ListGenerationsResponse:
+        """List what Redis holds, newest first."""
+        records = await self._store.generations(caller.tenant)
+        return messages.ListGenerationsResponse(generations=map(_generation, _newest_first(records)))
+
+    async def promote_model(
+        self, caller: Caller, request: messages.PromoteModelRequest, _context: Context
+    ) -> messages.PromoteModelResponse:
+        """Move the pointer to a published version and name it in the registry."""
+        check("model_version", id_problem(request.model_version))
+        record = await self._store.promote(caller.tenant, request.model_version)
+        await self._moved(record)
+        return messages.PromoteModelResponse(generation=_generation(record))
+
+    async def roll_back_model(
+        self, caller: Caller, _request: messages.RollBackModelRequest, _context: Context
+    ) -> messages.RollBackModelResponse:
+        """Move the pointer back and name that version in the registry."""
+        record = await self._store.roll_back(caller.tenant)
+        await self._moved(record)
+        return messages.RollBackModelResponse(generation=_generation(record))
+
+    async def _moved(self, record: GenerationRecord) -> None:
+        self._on_move(record.model_version)
+        await self._snapshots.refresh()
+
+
+def _newest_first(records: Sequence[GenerationRecord]) -> list[GenerationRecord]:
+    """Leave out what a publisher gave up: it was never served and is about to vanish."""
+    known = (record for record in records if record.state in _STATES)
+    return sorted(known, key=lambda record: record.generation, reverse=True)
+
+
+def _generation(record: GenerationRecord) -> messages.Generation:
+    message = messages.Generation(
+        generation=record.generation,
+        model_version=record.model_version,
+        customer_count=record.customers,
+        state=_STATES[record.state],
+    )
+    if record.publish_time is not None:
+        message.publish_time.FromDatetime(record.publish_time)
+    return message

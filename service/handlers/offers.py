@@ -1,0 +1,143 @@
+"""OfferService: which offers to show, and why."""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from dangol.v1 import offer_service_pb2
+from models.profile import EMPTY_PROFILE
+from service.decision.query import Customer
+from service.decision.ranking import rank_items, similar_items
+from service.decision.slate import decide
+from service.decision.snapshot import Snapshot
+from service.handlers.caller import Caller, Context
+from service.handlers.customer_reads import CustomerReads
+from service.handlers.offer_messages import OfferMessages, ranked_items
+from service.handlers.queries import batch_query, items_to_rank, recommend_query
+from service.handlers.snapshots import Snapshots
+from service.handlers.validation import check, id_problem, size_of_page
+from service.store.customer_reader import CustomerRead
+
+_DEFAULT_SIMILAR = 10
+_CUSTOMERS_PER_TURN = 16  # of a batch, before other calls get their turn: about a millisecond
+
+_FALLBACK_NAMES = {
+    offer_service_pb2.FALLBACK_SHARED_LIST: "shared-list",
+    offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
+}
+
+
+class OfferHandlers:
+    """Answers OfferService."""
+
+    def __init__(self, snapshots: Snapshots, reads: CustomerReads, now: Callable[[], float] = time.time) -> None:
+        """``now`` gives the time in seconds since 1970, UTC."""
+        self._snapshots = snapshots
+        self._reads = reads
+        self._now = now
+        self._messages = OfferMessages()
+        self._request_prefix = secrets.token_hex(6)
+        self._request_numbers = itertools.count(1)
+
+    async def recommend_offers(
+        self, caller: Caller, request: offer_service_pb2.RecommendOffersRequest, context: Context
+    ) -> offer_service_pb2.RecommendOffersResponse:
+        """Rank offers for one customer. An answer is given even without Redis, and says so."""
+        snapshot = self._snapshots.current(caller.tenant)
+        query = recommend_query(request, snapshot, self._now())
+        context.customer_id = request.customer_id
+        customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
+        response = offer_service_pb2.RecommendOffersResponse()
+        for asked, choices in zip(query.slates, decide(snapshot, query, customers[0]), strict=True):
+            slate = response.slates.add(placement=asked.placement.placement)
+            self._messages.add_choices(slate, choices, snapshot.catalog, explain=query.explain)
+        self._say_what_served(response.served, snapshot, fallback, context)
+        return response
+
+    async def batch_recommend_offers(
+        self, caller: Caller, request: offer_service_pb2.BatchRecommendOffersRequest, context: Context
+    ) -> offer_service_pb2.BatchRecommendOffersResponse:
+        """Rank offers for many customers, giving other calls their turn now and then."""
+        snapshot = self._snapshots.current(caller.tenant)
+        query = batch_query(request, snapshot, self._now())
+        context.facts["customers"] = len(request.customer_ids)
+        customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
+        response = offer_service_pb2.BatchRecommendOffersResponse()
+        for number, customer in enumerate(customers, start=1):
+            answer = response.customer_slates.add(customer_id=customer.customer_id)
+            answer.slate.placement = request.placement
+            choices = decide(snapshot, query, customer)[0]
+            self._messages.add_choices(answer.slate, choices, snapshot.catalog, explain=query.explain)
+            if number % _CUSTOMERS_PER_TURN == 0:
+                await asyncio.sleep(0)
+                context.budget(1.0)
+        self._say_what_served(response.served, snapshot, fallback, context)
+        return response
+
+    async def list_similar_items(
+        self, caller: Caller, request: offer_service_pb2.ListSimilarItemsRequest, context: Context
+    ) -> offer_service_pb2.ListSimilarItemsResponse:
+        """List what is most alike to an item; needs nothing of Redis."""
+        check("item_id", id_problem(request.item_id))
+        size = size_of_page(request.page_size, _DEFAULT_SIMILAR)
+        snapshot = self._snapshots.current(caller.tenant)
+        choices = similar_items(snapshot, request.item_id, size)
+        response = offer_service_pb2.ListSimilarItemsResponse(items=ranked_items(choices, snapshot.catalog))
+        self._say_what_served(response.served, snapshot, offer_service_pb2.FALLBACK_UNSPECIFIED, context)
+        return response
+
+    async def rank_items(
+        self, caller: Caller, request: offer_service_pb2.RankItemsRequest, context: Context
+    ) -> offer_service_pb2.RankItemsResponse:
+        """Rank the caller's own items for a customer."""
+        item_ids = items_to_rank(request)
+        snapshot = self._snapshots.current(caller.tenant)
+        context.customer_id = request.customer_id
+        customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
+        choices = rank_items(snapshot, customers[0], item_ids, request.segment)
+        response = offer_service_pb2.RankItemsResponse(items=ranked_items(choices, snapshot.catalog))
+        self._say_what_served(response.served, snapshot, fallback, context)
+        return response
+
+    async def _read(
+        self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context
+    ) -> tuple[list[Customer], offer_service_pb2.Fallback.ValueType]:
+        """Read customers; those that cannot be read are as unknown ones, and the fallback says so."""
+        read = await self._reads.read(caller.tenant, snapshot.model.generation, customer_ids, context)
+        if read is None:
+            unknown = [Customer(customer_id, None, EMPTY_PROFILE) for customer_id in customer_ids]
+            return unknown, offer_service_pb2.FALLBACK_SHARED_LIST
+        customers = [
+            Customer(customer_id, state.candidates, state.profile)
+            for customer_id, state in zip(customer_ids, read.customers, strict=True)
+        ]
+        return customers, self._fallback_of(read, snapshot)
+
+    def _fallback_of(self, read: CustomerRead, snapshot: Snapshot) -> offer_service_pb2.Fallback.ValueType:
+        if read.pointer == snapshot.model.generation:
+            return offer_service_pb2.FALLBACK_UNSPECIFIED
+        self._snapshots.nudge()
+        # A pointer that has just moved is followed within milliseconds and the lists of both generations are there;
+        # one that is gone, or that cannot be followed, leaves us with the last good snapshot.
+        if read.pointer is None or self._snapshots.is_failing:
+            return offer_service_pb2.FALLBACK_LAST_SNAPSHOT
+        return offer_service_pb2.FALLBACK_UNSPECIFIED
+
+    def _say_what_served(
+        self,
+        served: offer_service_pb2.Served,
+        snapshot: Snapshot,
+        fallback: offer_service_pb2.Fallback.ValueType,
+        context: Context,
+    ) -> None:
+        served.request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
+        served.model_version = snapshot.model.model_version
+        served.generation = snapshot.model.generation
+        context.facts["request_id"] = served.request_id
+        context.facts["generation"] = snapshot.model.generation
+        if fallback:
+            served.degraded = True
+            served.fallback = fallback
+            context.facts["fallback"] = _FALLBACK_NAMES[fallback]

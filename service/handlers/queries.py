@@ -1,0 +1,92 @@
+"""Offer requests → queries, each field checked."""
+
+from collections.abc import Sequence
+
+from dangol.v1 import offer_service_pb2
+from models.errors import NotFoundError
+from models.offers import MAXIMAL_PLACEMENT_SIZE
+from service.decision.query import Query, SlateQuery
+from service.decision.snapshot import Snapshot
+from service.handlers.validation import (
+    check,
+    check_distinct,
+    check_ids,
+    count_problem,
+    id_problem,
+    kebab_problem,
+    optional_id_problem,
+    optional_kebab_problem,
+    size_of_page,
+)
+
+MAXIMAL_PLACEMENTS = 8
+MAXIMAL_CUSTOMERS = 1000
+MAXIMAL_ITEMS_TO_RANK = 1000
+_MAXIMAL_CONTEXT = 50
+_MAXIMAL_EXCLUDED = 1000
+
+
+def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float) -> Query:
+    """Read a request for one customer. InvalidInputError names the field, NotFoundError a placement."""
+    check("customer_id", id_problem(request.customer_id))
+    check("placements", count_problem(len(request.placements), 1, MAXIMAL_PLACEMENTS))
+    check_distinct("placements", request.placements)
+    if request.context_item_ids:
+        check_ids("context_item_ids", request.context_item_ids, 0, _MAXIMAL_CONTEXT)
+    _check_rules(request)
+    return Query(
+        slates=[
+            _slate_query(f"placements[{index}]", name, request.page_size, snapshot)
+            for index, name in enumerate(request.placements)
+        ],
+        now=now,
+        channel=request.channel,
+        context_item_ids=request.context_item_ids,
+        excluded_item_ids=request.excluded_item_ids,
+        excluded_offer_ids=request.excluded_offer_ids,
+        segment=request.segment,
+        explain=request.explain,
+    )
+
+
+def batch_query(request: offer_service_pb2.BatchRecommendOffersRequest, snapshot: Snapshot, now: float) -> Query:
+    """Read a request for many customers. InvalidInputError names the field, NotFoundError the placement."""
+    check_ids("customer_ids", request.customer_ids, 1, MAXIMAL_CUSTOMERS)
+    _check_rules(request)
+    return Query(
+        slates=[_slate_query("placement", request.placement, request.page_size, snapshot)],
+        now=now,
+        channel=request.channel,
+        excluded_item_ids=request.excluded_item_ids,
+        excluded_offer_ids=request.excluded_offer_ids,
+        segment=request.segment,
+        explain=request.explain,
+    )
+
+
+def items_to_rank(request: offer_service_pb2.RankItemsRequest) -> Sequence[str]:
+    """Check a request to rank items and give their ids. InvalidInputError names the field."""
+    check("customer_id", id_problem(request.customer_id))
+    check_ids("item_ids", request.item_ids, 1, MAXIMAL_ITEMS_TO_RANK)
+    check_distinct("item_ids", request.item_ids)
+    check("segment", optional_id_problem(request.segment))
+    return request.item_ids
+
+
+def _check_rules(
+    request: offer_service_pb2.RecommendOffersRequest | offer_service_pb2.BatchRecommendOffersRequest,
+) -> None:
+    check("channel", optional_kebab_problem(request.channel, 32))
+    check("segment", optional_id_problem(request.segment))
+    if request.excluded_item_ids:
+        check_ids("excluded_item_ids", request.excluded_item_ids, 0, _MAXIMAL_EXCLUDED)
+    if request.excluded_offer_ids:
+        check_ids("excluded_offer_ids", request.excluded_offer_ids, 0, _MAXIMAL_EXCLUDED)
+
+
+def _slate_query(field: str, name: str, page_size: int, snapshot: Snapshot) -> SlateQuery:
+    placement = snapshot.placement(name)
+    if placement is None:
+        check(field, kebab_problem(name))
+        raise NotFoundError(f"{field}: the placement {name} does not exist")
+    return SlateQuery(placement, size_of_page(page_size, placement.size, MAXIMAL_PLACEMENT_SIZE))

@@ -1,0 +1,172 @@
+"""Keeps what requests are answered from: polls Redis, builds aside, swaps; a failure keeps the last good one."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import structlog
+
+from models.catalog import EMPTY_CATALOG, Catalog
+from models.errors import DangolError, NotFoundError, UnavailableError
+from models.item_model import ItemModel
+from service.decision.snapshot import ServedModel, Snapshot, build_snapshot
+from service.store.catalog_store import CatalogStore
+from service.store.generation_record import GenerationRecord
+from service.store.model_store import ModelStore
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSettings:
+    """Says how often Redis is asked for news, in seconds, and whose shop is served."""
+
+    tenant: str = "local"
+    poll_interval: float = 0.25
+
+
+class Snapshots:
+    """Holds the catalogue and the snapshot of one tenant. Every answer takes ``current`` once."""
+
+    def __init__(
+        self,
+        models: ModelStore,
+        catalogs: CatalogStore,
+        executor: Executor,
+        settings: SnapshotSettings,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._models = models
+        self._catalogs = catalogs
+        self._executor = executor
+        self._settings = settings
+        self._on_change = on_change
+        self._lock = asyncio.Lock()
+        self._nudged = asyncio.Event()
+        self._catalog: Catalog = EMPTY_CATALOG
+        self._snapshot: Snapshot | None = None
+        self._record: GenerationRecord | None = None
+        self._confirmed = time.monotonic()
+        self._failing = False
+        self._log = structlog.get_logger("dangol")
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether the newest attempt to follow Redis failed, so that the last good snapshot serves."""
+        return self._failing
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether there is a snapshot to answer from."""
+        return self._snapshot is not None
+
+    @property
+    def generation(self) -> int:
+        """Give the generation served, 0 before the first."""
+        return self._record.generation if self._record is not None else 0
+
+    @property
+    def age(self) -> float:
+        """Give the seconds since Redis last confirmed what is served."""
+        return time.monotonic() - self._confirmed
+
+    def current(self, tenant: str) -> Snapshot:
+        """Give the snapshot. UnavailableError before the first model is loaded, NotFoundError for another tenant."""
+        self._check(tenant)
+        if self._snapshot is None:
+            raise UnavailableError("no model is loaded yet; publish one first")
+        return self._snapshot
+
+    def catalog(self, tenant: str) -> Catalog:
+        """Give the catalogue, which is there before the first model."""
+        self._check(tenant)
+        return self._catalog
+
+    def record(self, tenant: str) -> GenerationRecord:
+        """Give the generation served. UnavailableError before the first."""
+        self.current(tenant)
+        if self._record is None:
+            raise UnavailableError("no model is loaded yet; publish one first")
+        return self._record
+
+    def nudge(self) -> None:
+        """Ask for news at once instead of at the next poll."""
+        self._nudged.set()
+
+    async def follow(self) -> None:
+        """Ask Redis for news for ever. Runs as a task."""
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.poll_interval):
+                    await self._nudged.wait()
+            except TimeoutError:
+                pass
+            self._nudged.clear()
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Bring catalogue and model up to what Redis has. A failure keeps the last good ones; it does not raise."""
+        try:
+            async with self._lock:
+                await self._refresh()
+        except Exception as error:  # noqa: BLE001 - whatever damaged thing lies in Redis, the last good one goes on serving
+            if not self._failing:
+                self._log.warning("what redis holds cannot be loaded", exc_info=not isinstance(error, DangolError))
+            self._failing = True
+        else:
+            if self._failing:
+                self._log.info("what redis holds can be loaded again")
+            self._failing = False
+        self._on_change()
+
+    async def catch_up(self, tenant: str, version: int) -> None:
+        """Return when the catalogue served is at least at ``version``, or when Redis fails meanwhile."""
+        self._check(tenant)
+        if self._catalog.version < version:
+            await self.refresh()
+
+    async def _refresh(self) -> None:
+        tenant = self._settings.tenant
+        heads = await self._models.heads(tenant)
+        record = heads.pointer
+        if record is None and self._record is not None:
+            # A shop that was served does not lose its model by itself: Redis was emptied, and its catalogue with it.
+            raise UnavailableError("redis names no generation any more")
+        catalog = self._catalog
+        if heads.catalog_version != catalog.version:
+            catalog = await self._news_of_catalog(tenant)
+        model = self._snapshot.model if self._snapshot is not None else None
+        if record is not None and (self._record is None or record.generation != self._record.generation):
+            items = await self._models.load_items(tenant, record)
+            model = _served_model(record, items)
+        previous = self._snapshot
+        if model is not None and (previous is None or catalog is not previous.catalog or model is not previous.model):
+            loop = asyncio.get_running_loop()
+            self._snapshot = await loop.run_in_executor(
+                self._executor, build_snapshot, catalog, model, time.time(), previous
+            )
+        self._catalog = catalog
+        if record is not None:
+            if self._record is None or record.generation != self._record.generation:
+                self._log.info("serving", generation=record.generation, model_version=record.model_version)
+            self._record = record
+            self._confirmed = time.monotonic()
+
+    async def _news_of_catalog(self, tenant: str) -> Catalog:
+        catalog = self._catalog
+        changes = await self._catalogs.changes_since(tenant, catalog.version)
+        if changes is None:
+            return await self._catalogs.load(tenant)
+        for change in changes:
+            catalog = catalog.apply(change)
+        return catalog
+
+    def _check(self, tenant: str) -> None:
+        if tenant != self._settings.tenant:
+            raise NotFoundError("this server serves another tenant")
+
+
+def _served_model(record: GenerationRecord, items: ItemModel) -> ServedModel:
+    last = record.last_event_time
+    trained_until = last.timestamp() if last is not None else float("-inf")
+    return ServedModel(record.generation, record.model_version, items, trained_until)

@@ -1,0 +1,77 @@
+"""What a server tells its operator: one log line per call, and metrics."""
+
+import hashlib
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.handlers.caller import Context
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048)
+_UNKNOWN_METHOD = "unknown"
+
+
+class Telemetry:
+    """Writes down what happens. Ids appear only as a keyed hash, so that a log betrays no customer."""
+
+    def __init__(self, registry: CollectorRegistry, hash_key: bytes, *, log_calls: bool = True) -> None:
+        self._log = structlog.get_logger("dangol")
+        self._log_calls = log_calls
+        self._hash_key = hash_key
+        self._requests = Histogram(
+            "dangol_request_seconds",
+            "Duration of calls inside the server",
+            ["method", "status"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._degraded = Counter("dangol_degraded", "Answers from a fallback", ["fallback"], registry=registry)
+        self._redis = Histogram(
+            "dangol_redis_read_seconds",
+            "Duration of customer reads, failed ones included",
+            ["outcome"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._unexpected = Counter("dangol_unexpected_errors", "Calls answered with INTERNAL", registry=registry)
+        self._in_flight = Gauge("dangol_in_flight_requests", "Calls being worked on", registry=registry)
+        self._generation = Gauge("dangol_generation", "Generation that is served", registry=registry)
+        self._age = Gauge("dangol_snapshot_age_seconds", "Time since Redis last confirmed it", registry=registry)
+        self._observers: dict[tuple[str, str], Callable[[float], None]] = {}
+        self._read_outcomes = {outcome: self._redis.labels(outcome) for outcome in ("ok", "failed")}
+
+    def watch(self, in_flight: Callable[[], float], generation: Callable[[], float], age: Callable[[], float]) -> None:
+        """Read these figures whenever metrics are asked for."""
+        self._in_flight.set_function(in_flight)
+        self._generation.set_function(generation)
+        self._age.set_function(age)
+
+    def call(self, path: str, status: str, seconds: float, context: Context) -> None:
+        """Write down one finished call; an empty ``path`` stands for methods that do not exist."""
+        observe = self._observers.get((path, status))
+        if observe is None:
+            observe = self._requests.labels(path or _UNKNOWN_METHOD, status).observe
+            self._observers[path, status] = observe
+        observe(seconds)
+        fallback = context.facts.get("fallback")
+        if fallback is not None:
+            self._degraded.labels(fallback).inc()
+        if not self._log_calls:
+            return
+        facts = context.facts
+        if context.customer_id:
+            facts["customer"] = self._hashed(context.customer_id)
+        self._log.info("call", method=path or _UNKNOWN_METHOD, status=status, ms=round(seconds * 1000, 3), **facts)
+
+    def read(self, seconds: float, *, failed: bool) -> None:
+        """Write down one read of customers from Redis."""
+        self._read_outcomes["failed" if failed else "ok"].observe(seconds)
+
+    def unexpected(self, error_id: str, error: BaseException) -> None:
+        """Write down an exception that nobody expected, with its traceback."""
+        self._unexpected.inc()
+        self._log.error("unexpected error", error_id=error_id, exc_info=error)
+
+    def _hashed(self, id_: str) -> str:
+        return hashlib.blake2b(id_.encode(), digest_size=8, key=self._hash_key).hexdigest()

@@ -1,0 +1,117 @@
+"""The settings of a server process: read once at its start, from the environment and the command line."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import InvalidInputError
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
+
+
+def _listenable(address: str) -> str:
+    host, separator, port = address.rpartition(":")
+    if not (host and separator and port.isdecimal() and int(port) <= 65_535):
+        raise ValueError("must be HOST:PORT, with port 0 for any free one")
+    return address
+
+
+Listen = Annotated[str, AfterValidator(_listenable)]
+
+
+class Settings(BaseSettings):
+    """Says how a server runs. Each field is set by the environment variable of its name in capitals after DANGOL_."""
+
+    model_config = SettingsConfigDict(env_prefix="DANGOL_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    home: Path = Field(Path(".dangol"), description="Directory of the private Redis and of the models")
+    listen: Listen = Field("127.0.0.1:7411", description="Address for gRPC; port 0 takes a free one")
+    engine: Literal["grpcio"] = Field("grpcio", description="Transport")
+    metrics_listen: Listen | Literal["off"] = Field(
+        "127.0.0.1:0", description="Address for Prometheus; port 0 takes a free one; `off` for none"
+    )
+    ready_file: Path | None = Field(None, description="File that tells, as JSON, the addresses once they are open")
+    tenant: str = Field("local", pattern=r"^[a-z0-9-]{1,32}$", description="Shop that is served; begins every key")
+    registry: Path | None = Field(
+        None, description="Directory of models whose CURRENT follows promotions; empty is `home`/models where it exists"
+    )
+
+    redis_url: str = Field("", description="Where Redis is; empty starts the private one under `home`")
+    redis_username: str = Field("", description="ACL user; above the one in the URL")
+    redis_password_file: Path | None = Field(None, description="File with the password, read at every connect")
+    redis_ca_file: Path | None = Field(None, description="PEM file of the authorities that Redis is checked against")
+    redis_certificate_file: Path | None = Field(None, description="PEM file to show Redis, for mutual TLS")
+    redis_key_file: Path | None = Field(None, description="PEM file of that certificate's key")
+    redis_pool_size: int = Field(16, ge=2, le=1024, description="Connections to Redis at most")
+    redis_connect_timeout: Seconds = Field(0.25, description="Seconds to connect to Redis")
+    redis_command_timeout: Seconds = Field(2.0, description="Seconds for a command to Redis outside of requests")
+
+    read_timeout: Seconds = Field(0.03, description="Seconds for reading a customer, at most 40 % of the deadline")
+    write_timeout: Seconds = Field(2.0, description="Seconds for storing, at most 90 % of the deadline")
+    probe_interval: Seconds = Field(0.1, description="Seconds between two looks whether a lost Redis is back")
+    poll_interval: Seconds = Field(0.25, description="Seconds between two looks for a new model or catalogue")
+
+    maximal_calls: int = Field(256, ge=1, le=100_000, description="Calls worked on at once; one more is refused")
+    maximal_request_bytes: Bytes = Field(4 << 20, description="Largest request that is taken")
+    maximal_response_bytes: Bytes = Field(16 << 20, description="Largest response that is sent")
+    keepalive_time: Seconds = Field(30.0, description="Seconds of silence before a client is pinged")
+    keepalive_timeout: Seconds = Field(10.0, description="Seconds for its answer before the connection is closed")
+    minimal_ping_interval: Seconds = Field(10.0, description="Seconds that clients must leave between their pings")
+    maximal_connection_age: float = Field(
+        0.0, ge=0, le=86_400, description="Seconds after which a client is asked to connect anew; 0 never"
+    )
+    reflection: bool = Field(True, description="Whether server reflection is offered")
+    extra_event_types: tuple[str, ...] = Field((), description="JSON list of event types besides the built-in ones")
+
+    drain_delay: float = Field(1.0, ge=0, le=600, description="Seconds between health off and the last new call")
+    drain_timeout: float = Field(20.0, ge=0, le=600, description="Seconds that calls in flight get to finish")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    log_calls: bool = Field(True, description="Whether every call is logged")
+    log_hash_key: SecretStr = Field(
+        SecretStr(""), max_length=64, description="Key of the hash that hides ids in the log; empty draws a new one"
+    )
+
+    @model_validator(mode="after")
+    def _check_event_types(self) -> Self:
+        for event_type in self.extra_event_types:
+            parts = event_type.split("-")
+            if len(event_type) > 32 or not all(part.isalnum() and part.islower() and part.isascii() for part in parts):
+                raise ValueError(f"extra_event_types: {event_type!r} is not kebab-case of at most 32 bytes")
+        return self
+
+    @property
+    def registry_directory(self) -> Path | None:
+        """Give the directory of models, or None when this server has none."""
+        if self.registry is not None:
+            return self.registry
+        beside = self.home / "models"
+        return beside if beside.is_dir() else None
+
+    @property
+    def hash_key(self) -> bytes:
+        """Give the key for hashing ids; a new one at each look when none is set."""
+        return self.log_hash_key.get_secret_value().encode() or secrets.token_bytes(32)
+
+
+def read_settings(**given: object) -> Settings:
+    """Read the settings: what is given counts before the environment, that before the defaults.
+
+    InvalidInputError names the first setting that cannot be used.
+    """
+    try:
+        return Settings(**cast("dict[str, Any]", given))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise InvalidInputError(name, first["msg"]) from None
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Take HOST:PORT apart; an IPv6 host keeps its brackets."""
+    host, _, port = address.rpartition(":")
+    return host, int(port)
