@@ -17,7 +17,9 @@ def demo(
     shown: Annotated[int, typer.Option("--shown", min=1, max=20, help="How many households to show in detail.")] = 3,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the server running and say where.")] = False,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train even if nothing has changed.")] = False,
-    households: Annotated[int, typer.Option("--households", min=0, hidden=True)] = 0,
+    households: Annotated[
+        int, typer.Option("--households", min=0, hidden=True, help="Only the busiest, to be quick.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Learn from a year of real groceries, serve, and see what was offered and what was then bought.

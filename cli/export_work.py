@@ -6,6 +6,7 @@ from pathlib import Path
 from cli.publishing import RedisTarget, reaching, redis_settings
 from cli.session import Session
 from models.catalog import Catalog
+from models.errors import PreconditionError
 from models.progress import Progress
 from service.settings import Settings
 from service.store.catalog_store import CatalogStore, apply_blocking
@@ -24,6 +25,10 @@ def export_catalog(session: Session, target: RedisTarget, path: Path) -> int:
     else:
         with EmbeddedRedis(settings.home / "redis") as embedded:
             catalog = asyncio.run(_load(settings, embedded.url))
+    if not any((catalog.items, catalog.offers, catalog.placements, catalog.audiences)):
+        raise PreconditionError(
+            f"the catalogue in Redis is empty, so {path} was not written: `dangol rebuild` fills it"
+        )
     return write_catalog(path, catalog)
 
 

@@ -1,12 +1,15 @@
 """Amounts of money as people write and read them."""
 
-from decimal import Decimal, InvalidOperation
+import re
 from typing import Protocol
 
 from models.errors import InvalidInputError
 
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "KRW": "₩", "JPY": "¥"}
 _WITHOUT_CENTS = frozenset({"KRW", "JPY", "VND", "CLP", "ISK"})
+
+
+_AMOUNT = re.compile(r"(?P<whole>\d{1,12})(\.(?P<cents>\d{1,4}))? ?(?P<currency>[A-Za-z]{3})", re.ASCII)
 
 
 class Amount(Protocol):
@@ -31,13 +34,12 @@ def money_text(money: Amount) -> str:
 
 def read_money(text: str, field: str) -> tuple[int, str]:
     """Read ``3.49USD`` as minor units and currency. InvalidInputError names ``field``."""
-    amount, currency = text[:-3].strip(), text[-3:].upper()
-    scale = 1 if currency in _WITHOUT_CENTS else 100
-    try:
-        minor_units = Decimal(amount) * scale
-        whole = minor_units == minor_units.to_integral_value()
-    except InvalidOperation as error:
-        raise InvalidInputError(field, "must be an amount and a currency, such as 3.49USD") from error
-    if not whole or not currency.isalpha():
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
         raise InvalidInputError(field, "must be an amount and a currency, such as 3.49USD")
-    return int(minor_units), currency
+    currency = found["currency"].upper()
+    places = 0 if currency in _WITHOUT_CENTS else 2
+    cents = found["cents"] or ""
+    if len(cents) > places:
+        raise InvalidInputError(field, f"must have at most {places} places after the point, as {currency} has")
+    return int(found["whole"] + cents.ljust(places, "0")), currency

@@ -85,9 +85,13 @@ def show_recommendation(console: Console, response: RecommendOffersResponse) -> 
         if not slate.offers:
             console.print(f"[bold]{slate.placement}[/bold]: nothing to offer")
             continue
-        table = plain_table("", "item", "name", "offer", "price", "saves", "why", title=slate.placement)
-        for offer in slate.offers:
-            table.add_row(*_offer_row(offer))
+        columns = ("", "item", "name", "offer", "price", "saves", "why")
+        rows = [_offer_row(offer) for offer in slate.offers]
+        # A column that says nothing about any offer only takes room.
+        used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+        table = plain_table(*(columns[place] for place in used), title=slate.placement)
+        for row in rows:
+            table.add_row(*(row[place] for place in used))
         console.print(table)
     console.print(f"[dim]{served_text(response.served)}[/dim]")
 

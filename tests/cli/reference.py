@@ -2,23 +2,27 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from cli.errors import ExitCode
 from cli.main import app
+
+Documented = TyperCommand | TyperGroup
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 OPENING = """# Commands
 
-`dangol` is one program for everything: learning, publishing, serving, asking. This page is written from the commands' own
-help by `python -m tests.cli.reference`, and a test fails when it no longer agrees; `dangol COMMAND --help` says the same.
+`dangol` is one program for everything: learning, publishing, serving, asking. This page is written from the help of the
+commands by `python -m tests.cli.reference`, and a test fails when it no longer agrees; `dangol COMMAND --help` says
+the same.
 
-**Where things are kept.** Under `--home` (or `DANGOL_HOME`, default `.dangol` in the working directory): models in `models/`,
-the private Redis in `redis/`, the demo with all of its own in `demo/`. Commands that need Redis use `DANGOL_REDIS_URL`
-when it is set, else they start the private Redis and stop it again when nobody needs it any more.
+**Where things are kept.** Under `--home` (or `DANGOL_HOME`, default `.dangol` in the working directory): models in
+`models/`, the private Redis in `redis/`, the demo with all of its own in `demo/`. Commands that need Redis
+use `DANGOL_REDIS_URL` when it is set, else they start the private Redis and stop it again when nobody needs it any more.
 
 **For machines.** `--json` prints one JSON document on one line; the lists print one line for each thing, which
 `upsert` and `record --file` take back. Messages of the API are written in protobuf's JSON form under the names of the
@@ -49,26 +53,27 @@ def page() -> str:
     return OPENING + codes + "\n" + "\n".join(_section(path, command) for path, command in commands())
 
 
-def commands() -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Documented]]:
     """Give every command with its path, groups before what is in them."""
-    yield from _walk("dangol", typer.main.get_command(app))
+    yield from _walk("dangol", cast("TyperGroup", typer.main.get_command(app)))
 
 
-def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+def _walk(path: str, command: Documented) -> Iterator[tuple[str, Documented]]:
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from _walk(f"{path} {name}", inner)
 
 
-def _section(path: str, command: Any) -> str:
+def _section(path: str, command: Documented) -> str:
     title = f"{'##' if path.count(' ') < 2 else '###'} {path}\n"
     text = (command.help or "").strip()
-    rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
+    parameters = cast("list[TyperOption | TyperArgument]", command.params)
+    rows = [_row(parameter) for parameter in parameters if not parameter.hidden]
     table = "| | |\n| --- | --- |\n" + "\n".join(rows) + "\n" if rows else ""
     return "\n".join(part for part in (title, text + "\n", table) if part)
 
 
-def _row(parameter: Any) -> str:
+def _row(parameter: TyperOption | TyperArgument) -> str:
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     if parameter.param_type_name == "argument":
         names = f"`{parameter.metavar or parameter.name.upper()}`"

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+
+@pytest.fixture
+def two_models(dangol: Command, capsys: pytest.CaptureFixture[str], purchases: Path) -> list[str]:
+    """Train two models with two seeds; the second is current."""
+    versions = []
+    for seed in (1, 2):
+        assert dangol("train", purchases, "--seed", seed, "--json") == 0
+        versions.append(json.loads(capsys.readouterr().out)["model_version"])
+    return versions
+
+
+def test_trained_models_are_listed_and_the_last_is_current(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "list", "--json") == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {model["model_version"]: model["current"] for model in listed} == dict(
+        zip(two_models, (False, True), strict=True)
+    )
+
+
+def test_people_see_what_a_model_was_learned_from_and_how_well_it_does(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "show") == 0
+    shown = capsys.readouterr().out
+    assert two_models[1] in shown
+    assert "counts.customers" in shown
+    assert "what sells most now" in shown
+
+
+def test_a_comparison_names_what_differs_and_nothing_else(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "diff", *two_models, "--json") == 0
+    differences = json.loads(capsys.readouterr().out)
+    assert differences["configuration.seed"] == [1, 2]
+    assert "counts.customers" not in differences
+    assert dangol("models", "diff", two_models[0], two_models[0]) == 0
+    assert "do not differ" in capsys.readouterr().out
+
+
+def test_a_promoted_model_is_current(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "promote", two_models[0]) == 0
+    assert dangol("models", "show", "--json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert json.loads(lines[-1])["model_version"] == two_models[0]
+
+
+def test_pruning_keeps_the_current_model_and_the_one_before(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "prune", "--keep", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"deleted": []}
+
+
+def test_an_unknown_version_ends_with_4(dangol: Command, two_models: list[str]) -> None:
+    assert dangol("models", "promote", "20200101-000000000000") == 4
+
+
+def test_rows_that_cannot_be_used_are_counted_and_kept(
+    dangol: Command, capsys: pytest.CaptureFixture[str], purchases: Path
+) -> None:
+    bad = purchases.with_name("bad.csv")
+    bad.write_text("event_id,customer_id,item_id,event_type,event_time\nx,,bread,purchase,2025-03-01T00:00:00Z\n")
+    assert dangol("train", purchases, bad) == 0
+    shown = capsys.readouterr().out
+    assert "1 rows refused" in shown
+    [kept] = (Path(".dangol") / "refused").iterdir()
+    assert "bread" in kept.read_text()
+
+
+def test_a_configuration_that_cannot_be_used_is_named_with_its_field(
+    dangol: Command, capsys: pytest.CaptureFixture[str], purchases: Path, tmp_path: Path
+) -> None:
+    configuration = tmp_path / "training.toml"
+    configuration.write_text("[factors]\nfactors = -1\n")
+    assert dangol("train", purchases, "--configuration", configuration) == 3
+    assert f"{configuration}: factors.factors" in capsys.readouterr().err
