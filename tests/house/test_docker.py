@@ -13,11 +13,15 @@ from models.catalog import CatalogChange
 from models.errors import UnavailableError
 from models.events import Event
 from models.offers import Item
+from models.progress import SilentProgress
+from models.registry import Registry
+from service.publisher import publish, roll_back
 from service.store.catalog_store import CatalogStore
-from service.store.connection import RedisSettings, connect
+from service.store.connection import RedisSettings, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
 from service.store.embedded import find_server
 from service.store.event_log import EventLog
+from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
 from tests.house.dockerfile import in_context, steps
 from tests.house.repository import ROOT
@@ -76,6 +80,17 @@ async def test_the_redis_user_may_do_what_the_service_does(settings: RedisSettin
     assert appended.recorded == 1
     assert "item-1" in catalog.items
     assert [event.item_id for event in read.customers[0].profile.events] == ["item-1"]
+
+
+def test_the_redis_user_may_do_what_the_publisher_does(settings: RedisSettings) -> None:
+    registry = Registry(ROOT / "tests/golden/artifact-format-1")
+    version = registry.versions()[0]
+    with connect_blocking(settings, timeout=5.0) as connection:
+        store = GenerationStore(connection)
+        first = publish(registry, version, store, "local", SilentProgress())
+        second = publish(registry, version, store, "local", SilentProgress())
+        back = roll_back(None, store, "local", SilentProgress())
+    assert second.generation > first.generation == back.generation
 
 
 async def test_redis_refuses_whoever_shows_no_password(guarded_redis: Path) -> None:
