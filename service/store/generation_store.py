@@ -94,13 +94,14 @@ class GenerationStore:
         """Make sure that keys and values are of this release's layout. PreconditionError when they are of another."""
         expected = f'{{"layout":{keys.LAYOUT_VERSION},"shards":{keys.SHARD_COUNT}}}'.encode()
         with reaching_redis():
-            found = self._client.execute_command("SET", MetaKeys(tenant).layout, expected, "NX", "GET")
-        if found not in (None, expected):
+            self._client.execute_command("SETNX", MetaKeys(tenant).layout, expected)
+            found = self._client.execute_command("GET", MetaKeys(tenant).layout)
+        if found != expected:
             raise PreconditionError(f"Redis holds another layout of keys than this release: {found.decode()}")
 
     def begin(self, tenant: str, model_version: str, last_event_time: datetime) -> GenerationRecord:
         """Begin a generation; it is this publisher's as long as it is extended."""
-        first = int((datetime.now(UTC) - keys.EPOCH).total_seconds()) // 60
+        first = int((datetime.now(UTC) - keys.EPOCH).total_seconds())
         for _ in range(ATTEMPTS):
             seen, now = self.overview(tenant), self.now()
             number = int(seen.last) + 1 if seen.last else first

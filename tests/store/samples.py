@@ -1,0 +1,118 @@
+"""Events, catalogues and lists for tests of the store, fixed and drawn at random."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+from hypothesis import strategies
+
+from models.candidates import CANDIDATE, CandidateTable
+from models.catalog import CatalogChange
+from models.events import EVENT_TYPES, Event
+from models.offers import (
+    AmountOff,
+    Audience,
+    Item,
+    Money,
+    NewPrice,
+    Offer,
+    OfferStatus,
+    Placement,
+    Rebuys,
+    ShareOff,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+identifiers = strategies.text(strategies.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128).filter(
+    lambda text: len(text.encode()) <= 128
+)
+times = strategies.datetimes(
+    min_value=datetime(1990, 1, 1),  # noqa: DTZ001 - hypothesis wants naive bounds and adds the zone
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - as above
+    timezones=strategies.just(UTC),
+)
+money = strategies.builds(
+    Money, strategies.integers(0, 2**53), strategies.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3)
+)
+texts = strategies.text(strategies.characters(exclude_categories=["Cs"]), max_size=40)
+tuples_of_ids = strategies.lists(identifiers, max_size=3).map(tuple)
+events = strategies.builds(
+    Event,
+    event_id=identifiers,
+    customer_id=identifiers,
+    event_type=strategies.sampled_from(EVENT_TYPES),
+    event_time=times,
+    item_id=identifiers,
+    offer_id=strategies.just("") | identifiers,
+    quantity=strategies.floats(0, 1_000_000),
+    value=strategies.none() | money,
+    channel=strategies.sampled_from(["", "web"]),
+    rating=strategies.floats(0, 5),
+    query=texts,
+    request_id=texts,
+)
+items = strategies.builds(
+    Item, identifiers, title=texts, category=texts, price=strategies.none() | money, labels=tuples_of_ids
+)
+discounts = (
+    strategies.builds(ShareOff, strategies.integers(1, 10_000))
+    | strategies.builds(AmountOff, money)
+    | strategies.builds(NewPrice, money)
+)
+offers = strategies.builds(
+    Offer,
+    identifiers,
+    tuples_of_ids,
+    title=texts,
+    discount=strategies.none() | discounts,
+    start_time=strategies.none() | times,
+    end_time=strategies.none() | times,
+    audience_ids=tuples_of_ids,
+    channels=tuples_of_ids,
+    placements=tuples_of_ids,
+    priority=strategies.integers(-1_000, 1_000),
+    status=strategies.sampled_from(OfferStatus),
+    labels=tuples_of_ids,
+)
+placements = strategies.builds(
+    Placement, identifiers, strategies.integers(1, 100), strategies.booleans(), strategies.sampled_from(Rebuys)
+)
+audiences = strategies.builds(Audience, identifiers, strategies.frozensets(identifiers, max_size=3))
+
+
+changes = strategies.builds(
+    CatalogChange,
+    items=strategies.lists(items, max_size=3).map(tuple),
+    offers=strategies.lists(offers, max_size=3).map(tuple),
+    placements=strategies.lists(placements, max_size=3).map(tuple),
+    audiences=strategies.lists(audiences, max_size=3).map(tuple),
+    deleted_item_ids=tuples_of_ids,
+    deleted_offer_ids=tuples_of_ids,
+    deleted_placements=tuples_of_ids,
+    deleted_audience_ids=tuples_of_ids,
+)
+
+
+def event(number: int, customer_id: str = "ada", event_type: str = "purchase") -> Event:
+    """Give an event whose id, item and time follow from its number."""
+    return Event(f"event-{number}", customer_id, event_type, NOON.replace(microsecond=number), item_id=f"item-{number}")
+
+
+def random_table(customer_ids: list[str], width: int = 5, evidence_width: int = 3, seed: int = 1) -> CandidateTable:
+    """Give lists of random lengths and content; only what is counted is finite."""
+    randomness = np.random.default_rng(seed)
+    count = len(customer_ids)
+    candidates = np.zeros((count, width), CANDIDATE)
+    candidates["row"] = randomness.integers(0, 2**32, (count, width))
+    candidates["score"] = randomness.uniform(-1_000, 1_000, (count, width))
+    candidates["source"] = randomness.integers(0, 256, (count, width))
+    candidates["evidence"] = randomness.integers(0, 256, (count, width))
+    counts = randomness.integers(0, width + 1, count).astype(np.uint16)
+    candidates["score"][np.arange(width) >= counts[:, np.newaxis]] = np.nan
+    return CandidateTable(
+        customer_ids,
+        candidates,
+        counts,
+        randomness.integers(0, 2**32, (count, evidence_width)).astype(np.uint32),
+        randomness.integers(0, evidence_width + 1, count).astype(np.uint8),
+    )
