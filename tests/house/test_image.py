@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.dockerfile import Step, in_context, steps
-from tests.house.repository import ROOT
+from tests.house.repository import ROOT, code_blocks
 from tests.shop import customer_name, write_events
 
 pytestmark = pytest.mark.image
@@ -119,6 +119,12 @@ def test_the_server_of_the_image_is_healthy(image: Image, address: str) -> None:
 def test_the_server_of_the_image_ranks_for_a_customer(image: Image, address: str) -> None:
     answer = image.run(image.program("dangol"), "recommend", customer_name(1), "--address", address, "--json")
     assert "item-" in answer
+
+
+def test_the_example_of_the_readme_runs(image: Image, address: str) -> None:
+    (example,) = [content for language, content in code_blocks(Path("README.md")) if language == "python"]
+    mine = example.replace("127.0.0.1:7411", address).replace("customer-7", customer_name(1))
+    assert "item-" in image.run(image.program("python"), "-c", mine)
 
 
 def test_serving_writes_nothing_into_the_image(image: Image, address: str) -> None:
