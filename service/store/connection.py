@@ -54,6 +54,12 @@ class AsyncClient(Protocol):
     def execute_command(self, *arguments: Argument, **options: object) -> Awaitable[Any]:
         """Run one command."""
 
+    def initialize(self) -> Awaitable[object]:
+        """Learn the nodes of a Cluster, unless they are known."""
+
+    def get_node_from_key(self, key: str) -> object:
+        """Find the node that holds a key; only on a Cluster that is initialized."""
+
     async def aclose(self) -> None:
         """Close every connection."""
 
@@ -76,6 +82,9 @@ class SyncClient(Protocol):
 
     def pipeline(self, transaction: bool = False) -> Pipeline:
         """Begin a pipeline."""
+
+    def get_node_from_key(self, key: str) -> object:
+        """Find the node that holds a key; only on a Cluster."""
 
     def get_primaries(self) -> list[Any]:
         """List the primaries; only on a Cluster."""

@@ -8,7 +8,7 @@ import pytest
 from models.errors import UnavailableError
 from models.profile import EMPTY_PROFILE
 from service.store import candidate_codec, customer_reader, keys
-from service.store.connection import Argument, AsyncConnection, RedisSettings, connect
+from service.store.connection import Argument, AsyncClient, AsyncConnection, RedisSettings, connect
 from service.store.customer_reader import CustomerReader
 from service.store.embedded import EmbeddedRedis
 from service.store.event_log import EventLog
@@ -25,16 +25,18 @@ POINTER = GenerationRecord(GENERATION, "20260301-0123456789ab", GenerationState.
 class CountingClient:
     """Passes commands on, and remembers their names."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.client = connection.client
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
         self.names: list[Argument] = []
+        self.initialize = client.initialize
+        self.aclose = client.aclose
 
     async def execute_command(self, *arguments: Argument, **options: object) -> object:
         self.names.append(arguments[0])
         return await self.client.execute_command(*arguments, **options)
 
-    async def aclose(self) -> None:
-        await self.client.aclose()
+    def get_node_from_key(self, key: str) -> object:
+        return self.client.get_node_from_key(key)
 
 
 async def fill(connection: AsyncConnection) -> None:
@@ -108,7 +110,7 @@ async def test_a_value_under_a_wrong_key_is_not_believed(connection: AsyncConnec
 
 
 async def test_reads_of_one_tick_share_a_command(connection: AsyncConnection) -> None:
-    client = CountingClient(connection)
+    client = CountingClient(connection.client)
     reader = CustomerReader(AsyncConnection(client, connection.topology, ""))
     assert all(await asyncio.gather(*(read_one(reader, number) for number in range(100))))
     assert client.names == ["MGET"]
@@ -118,7 +120,7 @@ async def test_a_tick_with_too_many_keys_takes_several_commands(
     connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(customer_reader, "MAXIMAL_BATCH_KEYS", 30)
-    client = CountingClient(connection)
+    client = CountingClient(connection.client)
     reader = CustomerReader(AsyncConnection(client, connection.topology, ""))
     assert all(await asyncio.gather(*(read_one(reader, number) for number in range(100))))
     assert client.names == ["MGET"] * 10
