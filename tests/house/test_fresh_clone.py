@@ -64,7 +64,7 @@ def test_the_generated_code_of_a_fresh_clone_is_current(clone: Path) -> None:
     [
         ("string customer_id = 1;", "string customer_id = 99;"),
         ("int32 page_size = 3;", "int64 page_size = 3;"),
-        ("// Names the customer.", "//"),
+        ("// Asks for offers for one customer.\n", ""),
     ],
 )
 def test_a_change_that_breaks_the_contract_is_refused(before: str, after: str, clone: Path) -> None:
