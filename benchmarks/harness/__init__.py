@@ -1,0 +1,1 @@
+"""Real processes, real faults and clients that notice: what tests and benchmarks of failures are made of."""
