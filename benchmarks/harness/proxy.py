@@ -104,10 +104,7 @@ class TcpProxy:
         self._server.close()
         for connection in list(self._connections):
             connection.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
 
 class _Connection:
@@ -116,6 +113,7 @@ class _Connection:
     def __init__(self, proxy: TcpProxy, client: asyncio.StreamWriter) -> None:
         self._proxy = proxy
         self._writers = [client]
+        self._pumps: list[asyncio.Task[None]] = []
         self._lossy = False
 
     async def run(self, reader: asyncio.StreamReader, target_port: int) -> None:
@@ -124,15 +122,17 @@ class _Connection:
         with contextlib.suppress(OSError):
             target_reader, target = await asyncio.open_connection("127.0.0.1", target_port)
             self._writers.append(target)
-            there = asyncio.create_task(self._pump(reader, target, counted=True))
-            back = asyncio.create_task(self._pump(target_reader, client, counted=False))
-            await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
-            for task in (there, back):
-                task.cancel()
+            self._pumps = [
+                asyncio.create_task(self._pump(reader, target, counted=True)),
+                asyncio.create_task(self._pump(target_reader, client, counted=False)),
+            ]
+            await asyncio.wait(self._pumps, return_when=asyncio.FIRST_COMPLETED)
         self.close()
 
     def close(self) -> None:
         """Hang up on both ends at once."""
+        for pump in self._pumps:
+            pump.cancel()
         for writer in self._writers:
             writer.transport.abort()
 

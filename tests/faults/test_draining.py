@@ -1,11 +1,17 @@
+import socket
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from benchmarks.harness.bed import Bed
+from benchmarks.harness.bed import Bed, running_bed
 from benchmarks.harness.clients import Load, running_clients
 from dangol.client import Client
 from dangol.v1.event_pb2 import Event
 
-DEADLINE = 10.0
+DEADLINE = 30.0
+PATIENT = {"read_timeout": 0.3, "write_timeout": 25, "redis_command_timeout": 25, "drain_delay": 0}
+PADDING = "x" * 512
 
 
 def test_no_call_fails_while_one_of_two_servers_is_drained_and_started_again(bed_of_two: Bed) -> None:
@@ -22,18 +28,32 @@ def test_no_call_fails_while_one_of_two_servers_is_drained_and_started_again(bed
     assert outcome.wrong == []
 
 
-def test_a_call_in_flight_is_finished_before_the_server_ends(bed: Bed) -> None:
-    server = bed.servers[0]
-    event = Event(event_id="last", customer_id="ada", event_type="view", item_id="a-000")
+def test_a_call_in_flight_is_finished_before_the_server_ends(tmp_path: Path) -> None:
+    event = Event(event_id="last", customer_id="ada", event_type="search", query=PADDING)
     event.event_time.GetCurrentTime()
-    with Client(server.address, write_timeout=DEADLINE) as client, ThreadPoolExecutor(1) as executor:
-        assert client.serving()
-        bed.redis.freeze()
-        call = executor.submit(client.record_events, [event])
-        while "draining" not in server.log.read_text():
-            if b"in flight" in bed.home.name.encode():
-                break
+    with running_bed(tmp_path, settings=PATIENT) as bed, ThreadPoolExecutor(1) as executor:
+        server = bed.servers[0]
+        with Client(server.address, write_timeout=DEADLINE) as client:
+            bed.redis.freeze()
+            sent = bed.proxy.bytes_sent
+            call = executor.submit(client.record_events, [event])
+            wait_until(lambda: bed.proxy.bytes_sent > sent + len(PADDING))
             server.terminate()
-        bed.redis.thaw()
-        assert call.result().recorded_count == 1
-    assert server.wait() == 0
+            wait_until(lambda: not listens(server.address))
+            assert not call.done()
+            bed.redis.thaw()
+            assert call.result().recorded_count == 1
+        assert server.wait() == 0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as connection:
+        return connection.connect_ex((host, int(port))) == 0
