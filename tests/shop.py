@@ -27,7 +27,7 @@ def item_name(number: int) -> str:
 def events(
     customers: int = 60, items: int = 40, seed: int = 1, visits: int = 12, tastes: int = 4
 ) -> list[dict[str, Any]]:
-    """Let each customer come ``visits`` times in 180 days; taste t is all items whose number leaves t modulo ``tastes``.
+    """Let each customer come ``visits`` times in 180 days; taste t is every item whose number leaves t.
 
     Every visit buys two items of the customer's taste, one of which tends to be bought again, and views a third.
     """
@@ -66,9 +66,9 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     if name.endswith(".parquet"):
         interim = write_rows(path.with_name(f"{name}.csv"), rows)
         with duckdb.connect() as connection:
+            types = "{'customer_id': 'VARCHAR', 'item_id': 'VARCHAR', 'event_time': 'TIMESTAMPTZ'}"
             connection.execute(
-                f"COPY (FROM read_csv('{interim}', header = true, types = "
-                f"{{'customer_id': 'VARCHAR', 'item_id': 'VARCHAR', 'event_time': 'TIMESTAMPTZ'}})) TO '{path}' (FORMAT parquet)"
+                f"COPY (FROM read_csv('{interim}', header = true, types = {types})) TO '{path}' (FORMAT parquet)"
             )
         interim.unlink()
         return path

@@ -31,7 +31,8 @@ class Blend:
     def probabilities(self, candidates: Candidates) -> NDArray[np.float32]:
         """Give each candidate's probability to be bought within a label window by a customer who buys then, (c,)."""
         logits = np.einsum("ij,ij->i", candidates.features, self.weights.astype(np.float32)[candidates.groups])
-        return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+        probabilities: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+        return probabilities
 
     def describe(self) -> dict[str, dict[str, float]]:
         """Give the weights by name of group and feature, as JSON."""

@@ -7,11 +7,17 @@ from numpy.typing import NDArray
 
 from training.interactions import Interactions
 
+LARGEST_CHUNK = 1024
+"""Customers that may be united at once: what packed sort keys leave room for."""
+
+_MAXIMAL_PACKED = 2**22
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Holds the cells of n customers. ``owners`` (c,) ascends through 0 … n-1; ``cells`` (c,) point into the interactions.
+    """Holds the cells of n customers.
 
+    ``owners`` (c,) ascends through 0 … n-1; ``cells`` (c,) point into the interactions.
     ``customer_rows`` (n,) are the customers' rows. A customer without a history owns no cell.
     """
 
@@ -31,7 +37,7 @@ class Chunk:
     @property
     def weights(self) -> NDArray[np.float32]:
         """Give the decayed weight of every cell."""
-        return self.interactions.weights[self.cells]
+        return self.interactions.weights_at(self.cells)
 
     def sum_per_customer(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add values of cells up, (n,) float32."""
@@ -55,12 +61,24 @@ def best_per_owner(
 
     ``owners`` ascend. Gives three aligned arrays: where each chosen value stands, its owner, its 0-based place.
     """
-    descending = ~_ascending_bits(values)
-    order = np.lexsort((descending, owners))
+    order = falling_order(owners, values)
     counts = np.bincount(owners) if len(owners) else np.empty(0, dtype=np.int64)
     places = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = places < width
     return order[kept], owners[kept], places[kept]
+
+
+def falling_order(owners: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Give the order by owner, then by falling value; equal ones as they stand. ``owners`` ascend."""
+    falling = ~_ascending_bits(values)
+    if len(owners) > _MAXIMAL_PACKED or (len(owners) and owners[-1] >= LARGEST_CHUNK):
+        return np.lexsort((falling, owners))
+    # One integer holds owner, falling value and position: sorting integers is several times faster than lexsort.
+    keys = owners.astype(np.uint64) << np.uint64(54)
+    keys |= falling.astype(np.uint64) << np.uint64(22)
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    return (keys & np.uint64(_MAXIMAL_PACKED - 1)).astype(np.int64)
 
 
 def _ascending_bits(values: NDArray[np.float32]) -> NDArray[np.uint32]:

@@ -52,9 +52,9 @@ class FactorSettings(_Model):
     factors: int = Field(default=128, ge=1, le=2048, description="Length of the factor vectors.")
     regularization: float = Field(default=2.0, ge=0)
     confidence_scale: float = Field(default=10.0, gt=0)
-    first_sweeps: int = Field(default=7, ge=1, le=200, description="ALS sweeps of the first fit, from random factors.")
+    first_sweeps: int = Field(default=6, ge=1, le=200, description="ALS sweeps of the first fit, from random factors.")
     later_sweeps: int = Field(
-        default=3, ge=1, le=200, description="ALS sweeps of each later fit, from the earlier one."
+        default=2, ge=1, le=200, description="ALS sweeps of each later fit, from the earlier one."
     )
 
 
@@ -70,7 +70,7 @@ class SourceSizes(_Model):
 class Resources(_Model):
     """Bounds what the run takes of the machine; nothing here changes the model."""
 
-    memory_limit_mb: int = Field(default=512, ge=128, description="What DuckDB may hold before it spills to disk.")
+    memory_limit_mb: int = Field(default=384, ge=128, description="What DuckDB may hold before it spills to disk.")
     temporary_directory: Path | None = Field(default=None, description="Where it spills; default: the system's.")
     threads: int = Field(default=2, ge=1, le=256)
 

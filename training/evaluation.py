@@ -75,7 +75,8 @@ def own_frequency(chunk: Chunk, size: int) -> NDArray[np.int64]:
     purchases = chunk.interactions.purchases[chunk.cells].astype(np.float32)
     ages = chunk.interactions.ages[chunk.cells].astype(np.float32)
     bought = np.flatnonzero(purchases > 0)
-    chosen, owners, places = best_per_owner(chunk.owners[bought], (purchases - ages / 10_000)[bought], size)
+    order = (purchases - ages / np.float32(10_000))[bought].astype(np.float32)
+    chosen, owners, places = best_per_owner(chunk.owners[bought], order, size)
     lists = np.full((len(chunk), size), NOTHING, dtype=np.int64)
     lists[owners, places] = chunk.item_rows[bought[chosen]]
     return lists
@@ -93,7 +94,8 @@ def was_bought(chunk: Chunk, owners: NDArray[np.int64], item_rows: NDArray[np.in
     """Tell for pairs whether the customer had bought the item before the cut."""
     cells = find_cells(chunk, owners, item_rows)
     bought = np.append(chunk.interactions.purchases > 0, False)
-    return bought[cells] & (cells != NOTHING)
+    known: NDArray[np.bool_] = bought[cells] & (cells != NOTHING)
+    return known
 
 
 def _judge(name: str, lists: NDArray[np.int64], labels: Labels, chunk: Chunk) -> list[MetricRow]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.candidates import Source
 from training.als import Factors
-from training.chunk import Chunk
+from training.chunk import LARGEST_CHUNK, Chunk
 from training.interactions import Interactions
 from training.sources.source import NOTHING, CandidateSource, Proposals
 
@@ -34,9 +34,6 @@ FEATURES = (
     "customer-age",
 )
 """Names of the features, logarithms where they are sizes."""
-
-LARGEST_CHUNK = 1024
-"""Customers that may be united at once: what the packed sort keys leave room for."""
 
 _SLOT_BITS, _OWNER_SHIFT = np.uint64(12), np.uint64(44)
 _SLOT_MASK, _ROW_MASK = np.uint64(2**12 - 1), np.uint64(2**32 - 1)
@@ -71,8 +68,8 @@ def item_statistics(interactions: Interactions) -> ItemStatistics:
 class Candidates:
     """Holds the c candidates of a chunk, by customer and item row, each once.
 
-    ``owners`` (c,), ``item_rows`` (c,), ``groups`` (c,) uint8, ``features`` (c, len(FEATURES)) float32; ``places`` (c, sources)
-    int16: 0-based place in each source's proposals or NOTHING.
+    ``owners`` (c,), ``item_rows`` (c,), ``groups`` (c,) uint8, ``features`` (c, len(FEATURES)) float32;
+    ``places`` (c, sources) int16: 0-based place in each source's proposals or NOTHING.
     """
 
     owners: NDArray[np.int64]
@@ -96,7 +93,7 @@ class Cutoff:
         proposals = [source.propose(chunk) for source in self.sources]
         owners, rows, places = _unite(proposals)
         cells = find_cells(chunk, owners, rows)
-        weights = np.where(cells == NOTHING, 0, self.interactions.weights[cells])
+        weights = np.where(cells == NOTHING, 0, self.interactions.weights_at(cells))
         kept = np.flatnonzero(weights >= 0)
         owners, rows, places, cells, weights = owners[kept], rows[kept], places[kept], cells[kept], weights[kept]
         purchases = np.where(cells == NOTHING, 0, self.interactions.purchases[cells])
@@ -112,7 +109,7 @@ class Cutoff:
     ) -> None:
         interactions = self.interactions
         known = cells != NOTHING
-        weights = np.where(known, interactions.weights[cells], 0)
+        weights = np.where(known, interactions.weights_at(cells), 0)
         ages = interactions.ages[chunk.cells].astype(np.float32)
         total = chunk.sum_per_customer(np.maximum(chunk.weights, 0))
         length = np.bincount(chunk.owners, minlength=len(chunk))
@@ -203,4 +200,5 @@ def find_cells(chunk: Chunk, owners: NDArray[np.int64], rows: NDArray[np.int64])
 def _log_share(counts: NDArray[np.float32] | NDArray[np.int64]) -> NDArray[np.float32]:
     """Take logarithms of counts relative to the largest, smoothed by half a count."""
     largest = max(float(counts.max(initial=0)), 1.0)
-    return np.log((counts + 0.5) / largest).astype(np.float32)
+    shares: NDArray[np.float32] = np.log((counts + 0.5) / largest).astype(np.float32)
+    return shares

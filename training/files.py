@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from glob import glob
 from pathlib import Path
 
 import duckdb
@@ -98,7 +97,8 @@ def _paths_of(source: str) -> list[Path]:
         return sorted(child for child in path.rglob("*") if child.is_file())
     if path.is_file():
         return [path]
-    return sorted(match for name in glob(source, recursive=True) if (match := Path(name)).is_file())
+    anchor = Path(path.anchor)
+    return sorted(match for match in anchor.glob(str(path.relative_to(anchor))) if match.is_file())
 
 
 def _kind_of(path: Path) -> FileKind | None:

@@ -12,7 +12,7 @@ from training.config import TrainingConfiguration
 from training.event_store import Columns, EventStore
 
 SECONDS_PER_DAY = 86_400
-EVENTS_PER_PIECE = 3_000_000
+EVENTS_PER_PIECE = 1_500_000
 _UNITS_PER_WEIGHT = 2**24
 """Weights are summed as integers of this fineness: sums of floats would depend on the order of DuckDB's threads."""
 
@@ -25,21 +25,28 @@ class Interactions:
     """Holds what is known at the second ``cut``, every array of the cells aligned with ``matrix.data``.
 
     ``matrix`` (customers, items) float32, row by row with ascending columns: the confidence of implicit ALS, below 0
-    where the events speak against the item. ``weights`` float32: the decayed weight behind it. ``purchases`` uint8:
+    where the events speak against the item; ``confidence_scale`` leads back to the decayed weight. ``purchases`` uint8:
     target events, 255 meaning as many or more. ``ages`` float16: days since the last of them, or since the last event
-    where there were none. ``recent`` float16: target events decayed with a half-life of three weeks.
-    ``recent_buyers`` and ``new_buyers`` (items,) float32: customers with a target event, and with their first one, in the
-    popularity window before the cut.
+    where there were none. ``recent`` float16: target events decayed with a half-life of three weeks. ``recent_buyers``
+    and ``new_buyers`` (items,) float32: customers with a target event, and with their first one, in the popularity
+    window before the cut.
     """
 
     cut: int
     matrix: csr_matrix
-    weights: NDArray[np.float32]
+    confidence_scale: float
     purchases: NDArray[np.uint8]
     ages: NDArray[np.float16]
     recent: NDArray[np.float16]
     recent_buyers: NDArray[np.float32]
     new_buyers: NDArray[np.float32]
+
+    def weights_at(self, cells: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Give the decayed weights of some cells, below 0 where the events speak against the item."""
+        confidence = self.matrix.data[cells]
+        sizes = (np.abs(confidence) - np.float32(1)) / np.float32(self.confidence_scale)
+        weights: NDArray[np.float32] = np.copysign(sizes, confidence)
+        return weights
 
     @property
     def customers(self) -> int:
@@ -108,6 +115,7 @@ def load_interactions(
             recent_buyers += np.bincount(piece["item"][piece["target_age"] <= window], minlength=shape[1])
             new_buyers += np.bincount(piece["item"][piece["first_age"] <= window], minlength=shape[1])
             stage.advance(stop - first)
+    store.rest()
     return _assemble(cells, lengths, shape, cut, configuration, recent_buyers, new_buyers)
 
 
@@ -121,11 +129,12 @@ def _assemble(
     new_buyers: NDArray[np.float32],
 ) -> Interactions:
     count = cells.count
-    weights = cells.weights[:count]
-    confidence = np.abs(weights)
+    confidence = cells.weights[:count]
+    against = np.signbit(confidence)
+    np.abs(confidence, out=confidence)
     confidence *= np.float32(configuration.factors.confidence_scale)
     confidence += np.float32(1)
-    np.copysign(confidence, weights, out=confidence)
+    np.negative(confidence, out=confidence, where=against)
     row_starts = np.cumsum(lengths)
     narrow = np.int32 if count < 2**31 else np.int64
     matrix = csr_matrix((confidence, cells.columns[:count], row_starts.astype(narrow)), shape=shape, copy=False)
@@ -133,7 +142,7 @@ def _assemble(
     return Interactions(
         cut,
         matrix,
-        weights,
+        configuration.factors.confidence_scale,
         cells.purchases[:count],
         cells.ages[:count],
         cells.recent[:count],
@@ -155,6 +164,7 @@ def _pieces(store: EventStore, customers: int, events_per_piece: int) -> Iterato
 def _query(configuration: TrainingConfiguration) -> str:
     """Give the SQL with the parameters cut, first customer, customer to stop before."""
     weights = list(configuration.event_weights().items())
+    short = _decay_per_second(_SHORT_HALF_LIFE_DAYS)
     target = [name for name, _ in weights].index(configuration.target)
     scales = " ".join(
         f"WHEN {code} THEN {settings.weight!r} * amount * exp(-age * {_decay_per_second(settings.half_life_days)!r})"
@@ -171,7 +181,7 @@ def _query(configuration: TrainingConfiguration) -> str:
         FROM (SELECT customer, item, age, CASE WHEN type = {target} THEN age END AS target_age,
                      CAST(round({_UNITS_PER_WEIGHT} * CASE type {scales} END) AS BIGINT) AS weight,
                      CASE WHEN type = {target} THEN
-                       CAST(round({_UNITS_PER_WEIGHT} * exp(-age * {_decay_per_second(_SHORT_HALF_LIFE_DAYS)!r})) AS BIGINT)
+                       CAST(round({_UNITS_PER_WEIGHT} * exp(-age * {short!r})) AS BIGINT)
                      END AS recent
               FROM (SELECT *, CAST(? AS BIGINT) - seconds AS age FROM events WHERE customer >= ? AND customer < ?)
               WHERE age > 0)

@@ -61,8 +61,8 @@ def hits_of(lists: NDArray[np.int64], labels: Labels) -> Hits:
     position = labels.find(owners, lists)
     is_hit = position != NOTHING
     worth = np.bincount(labels.owners, weights=labels.values, minlength=labels.customers)
-    values = np.where(is_hit, labels.values[position], 0) if len(labels.values) else np.zeros(lists.shape)
-    return Hits(is_hit, values, labels.counts(), worth)
+    values = np.append(labels.values, 0.0)[position]
+    return Hits(is_hit, np.where(is_hit, values, 0.0), labels.counts(), worth.astype(np.float64))
 
 
 def recall(hits: Hits, k: int) -> float:
@@ -102,7 +102,7 @@ def coverage(lists: NDArray[np.int64], k: int, items: int) -> float:
 
 
 def novelty(lists: NDArray[np.int64], k: int, buyers: NDArray[np.float32], customers: int) -> float:
-    """Average -log2 of the share of customers who had bought an item, over the first k of all lists (Zhou 2010), in bits."""
+    """Average -log2 of the share of customers who bought an item, over the first k places, in bits (Zhou 2010)."""
     shown = lists[:, :k]
     shown = shown[shown != NOTHING]
     return _mean(-np.log2(np.maximum(buyers[shown], 1) / max(customers, 1)))

@@ -1,6 +1,6 @@
 """From united candidates to lists: the most probable first, some room kept for what is new to the customer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.candidates import BOUGHT_FLAG, CANDIDATE, MAXIMAL_EVIDENCE, NO_EVIDENCE, VIEWED_FLAG, CandidateTable, Source
 from training.blend import Blend
-from training.chunk import chunk_of
+from training.chunk import chunk_of, falling_order
 from training.config import TrainingConfiguration
 from training.features import BOUGHT, NEW, VIEWED, Candidates, Cutoff
 from training.sources.source import NOTHING, Proposals
@@ -99,7 +99,7 @@ class Ranker:
         return int(self.configuration.list_size * self.configuration.new_share)
 
     def _reasons(
-        self, candidates: Candidates, proposals: tuple[Proposals, ...] | list[Proposals], kept: NDArray[np.int64]
+        self, candidates: Candidates, proposals: Sequence[Proposals], kept: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Name the source in whose own proposals a new item stands first; history speaks for what is in it."""
         names = [source.source for source in self.cutoff.sources]
@@ -120,16 +120,11 @@ class Ranker:
 def choose(
     candidates: Candidates, probabilities: NDArray[np.float32], size: int, room_for_new: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Choose each owner's ``size`` most probable candidates, of which ``room_for_new`` new ones where there are as many.
+    """Choose each owner's ``size`` most probable candidates, ``room_for_new`` new ones among them if there are.
 
     Gives three aligned arrays: which candidates, their owners, their 0-based places; equal ones by item row.
     """
-    # One integer holds owner, falling probability and position: sorting integers is several times faster than lexsort.
-    keys = candidates.owners.astype(np.uint64) << np.uint64(54)
-    keys |= (np.uint64(2**31) - probabilities.view(np.uint32)) << np.uint64(22)
-    keys |= np.arange(len(keys), dtype=np.uint64)
-    keys.sort()
-    order = (keys & np.uint64(2**22 - 1)).astype(np.int64)
+    order = falling_order(candidates.owners, probabilities)
     owners = candidates.owners[order]
     is_new = candidates.groups[order] == NEW
     favoured = is_new & (_place_within(owners, is_new) < room_for_new)
@@ -176,7 +171,7 @@ def positions_named(evidence: NDArray[np.int64], positions: NDArray[np.int64]) -
 
 def _place_within(owners: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Count, for each element, the counted elements of the same owner that stand before it."""
-    before = np.cumsum(counted) - counted
+    before: NDArray[np.int64] = np.cumsum(counted) - counted
     is_start = np.ones(len(owners), dtype=bool)
     is_start[1:] = owners[1:] != owners[:-1]
     starts = np.maximum.accumulate(np.where(is_start, np.arange(len(owners)), 0)) if len(owners) else before

@@ -66,8 +66,10 @@ class _Row:
         named = ", ".join(f"{expression} AS {name}" for name, expression in texts.items())
         return f"""
             SELECT customer, item, {self._type_code()} AS type, seconds, {self._amount()} AS amount,
-                   {self._value()}::FLOAT AS value, event_id,
-                   CASE WHEN reason IS NOT NULL THEN to_json(struct_pack(file := {quote_text(str(self._file.path))}, reason,
+                   {self._value()}::FLOAT AS value,
+                   CASE WHEN event_id <> '' THEN hash(event_id) END AS event_hash,
+                   CASE WHEN reason IS NOT NULL THEN to_json(struct_pack(
+                        file := {quote_text(str(self._file.path))}, reason,
                         customer, item, event_type, event_id, event_time, quantity, value)) END AS refused
                    {"".join(f", segment_{index}" for index in range(len(mapping.segments)))}
             FROM (SELECT *, {self._reason()} AS reason FROM (

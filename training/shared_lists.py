@@ -19,11 +19,12 @@ def popularity_of(interactions: Interactions) -> NDArray[np.float32]:
     """Score items 0 … 1 by their buyers in the popularity window, those without any by earlier buyers and attention."""
     columns = interactions.matrix.indices
     buyers = np.bincount(columns[interactions.purchases > 0], minlength=interactions.items)
-    attention = np.bincount(columns, weights=np.maximum(interactions.weights, 0), minlength=interactions.items)
+    attention = np.bincount(columns, minlength=interactions.items)
     score = (
         interactions.recent_buyers + 0.01 * buyers / max(1, buyers.max()) + 1e-4 * attention / max(1, attention.max())
     )
-    return (score / max(float(score.max()), 1e-12)).astype(np.float32)
+    popularity: NDArray[np.float32] = (score / max(float(score.max()), 1e-12)).astype(np.float32)
+    return popularity
 
 
 def shared_lists(

@@ -9,7 +9,7 @@ from training.interactions import SECONDS_PER_DAY
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Spans a label window: UTC seconds, ``stop`` exclusive. What is fitted for it knows only what came before ``first``."""
+    """Spans a label window in UTC seconds, ``stop`` exclusive. What is fitted for it knows nothing after ``first``."""
 
     first: int
     stop: int
@@ -17,7 +17,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Lays a run out in time: ``blend`` teaches the blend, ``evaluation`` judges, ``final`` is the cut of the model itself."""
+    """Lays a run out in time: ``blend`` teaches the blend, ``evaluation`` judges, ``final`` cuts for the model."""
 
     blend: Window
     evaluation: Window

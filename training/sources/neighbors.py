@@ -18,7 +18,7 @@ HISTORY = 32
 SPEAKING_NEIGHBORS = 20
 """How many neighbours of each are proposed."""
 
-MAXIMAL_CELLS = 12_000_000
+MAXIMAL_CELLS = 4_000_000
 """Cells that neighbours are learned from; beyond, a seeded sample of the customers, so that memory stays bounded."""
 
 _CUSTOMER_EXPONENT = 0.4
