@@ -4,7 +4,7 @@ redis-py's own defaults (5 s timeouts, 10 retries) would make one read of a dead
 """
 
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
@@ -100,10 +100,12 @@ class AsyncConnection:
     client: AsyncClient
     topology: Topology
     address: str
+    sentinels: Sequence[AsyncClient] = ()
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.client.aclose()
+        for client in (self.client, *self.sentinels):
+            await client.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +115,18 @@ class SyncConnection:
     client: SyncClient
     topology: Topology
     address: str
+    sentinels: Sequence[SyncClient] = ()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.client.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in (self.client, *self.sentinels):
+            client.close()
 
 
 class _Credentials(CredentialProvider):
@@ -146,6 +154,7 @@ def connect(settings: RedisSettings, *, timeout: float | None = None) -> AsyncCo
     address = parse_address(settings.url)
     options = _options(settings, address, timeout or settings.command_timeout)
     client: object
+    sentinels: Sequence[object] = ()
     if address.topology is Topology.CLUSTER:
         nodes = [AsyncClusterNode(host, port) for host, port in address.nodes]
         client = redis.asyncio.RedisCluster(
@@ -154,6 +163,7 @@ def connect(settings: RedisSettings, *, timeout: float | None = None) -> AsyncCo
     elif address.topology is Topology.SENTINEL:
         options |= {"retry": _async_retry()}
         sentinel = AsyncSentinel(address.nodes, sentinel_kwargs=options | {"ssl": address.encrypted})
+        sentinels = sentinel.sentinels
         client = sentinel.master_for(
             address.service_name,
             db=address.database,
@@ -171,7 +181,9 @@ def connect(settings: RedisSettings, *, timeout: float | None = None) -> AsyncCo
                 **_place(address, options),
             )
         )
-    return AsyncConnection(cast("AsyncClient", client), address.topology, str(address))
+    return AsyncConnection(
+        cast("AsyncClient", client), address.topology, str(address), cast("Sequence[AsyncClient]", sentinels)
+    )
 
 
 def connect_blocking(settings: RedisSettings, *, timeout: float | None = None) -> SyncConnection:
@@ -179,6 +191,7 @@ def connect_blocking(settings: RedisSettings, *, timeout: float | None = None) -
     address = parse_address(settings.url)
     options = _options(settings, address, timeout or settings.command_timeout)
     client: object
+    sentinels: Sequence[object] = ()
     if address.topology is Topology.CLUSTER:
         nodes = [ClusterNode(host, port) for host, port in address.nodes]
         client = redis.RedisCluster(
@@ -187,6 +200,7 @@ def connect_blocking(settings: RedisSettings, *, timeout: float | None = None) -
     elif address.topology is Topology.SENTINEL:
         options |= {"retry": _retry()}
         sentinel = Sentinel(address.nodes, sentinel_kwargs=options | {"ssl": address.encrypted})
+        sentinels = sentinel.sentinels
         client = sentinel.master_for(address.service_name, db=address.database, ssl=address.encrypted, **options)
     else:
         client = redis.Redis.from_pool(
@@ -198,7 +212,9 @@ def connect_blocking(settings: RedisSettings, *, timeout: float | None = None) -
                 **_place(address, options),
             )
         )
-    return SyncConnection(cast("SyncClient", client), address.topology, str(address))
+    return SyncConnection(
+        cast("SyncClient", client), address.topology, str(address), cast("Sequence[SyncClient]", sentinels)
+    )
 
 
 def _retry() -> Retry:
@@ -228,9 +244,12 @@ def _options(settings: RedisSettings, address: Address, timeout: float) -> dict[
         "socket_timeout": timeout,
         "health_check_interval": settings.health_check_interval,
         "credential_provider": _credentials(settings, address),
-        # RESP2, so that Redis 7.0, newer ones and Valkey answer alike, without a handshake at each connect.
+        # RESP2, so that Redis 7.0, newer ones and Valkey answer alike.
         "protocol": 2,
         "driver_info": None,
+        # Shows who is connected. It also makes every connect end with an answer: without one, the session tickets of
+        # TLS 1.3 lie unread on a new connection, and redis-py takes them for a reply left over.
+        "client_name": "dangol",
     }
     if not address.socket_path:
         options |= {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}

@@ -17,15 +17,17 @@ SHUTDOWN_TIMEOUT = 30.0
 def shut_down(socket_path: Path) -> None:
     """Shut the Redis behind a unix socket down and wait until it is gone; one that is gone already is fine.
 
-    The append-only file is flushed to disk before Redis ends. OSError when it does not end within 30 seconds.
+    The append-only file is flushed to disk before Redis ends. OSError when it refuses or does not end within 30
+    seconds.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SHUTDOWN_TIMEOUT)
         try:
             connection.connect(str(socket_path))
             connection.sendall(b"SHUTDOWN FORCE\r\n")
-            while connection.recv(4096):
-                pass
+            while reply := connection.recv(4096):
+                if reply.startswith(b"-"):
+                    raise OSError(f"Redis refused to shut down: {reply.decode(errors='replace').strip()}")
         except (ConnectionError, FileNotFoundError):
             return
 

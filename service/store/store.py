@@ -52,4 +52,4 @@ class Store:
         await self.customers.aclose()
         for connection in self.connections:
             await connection.aclose()
-        await asyncio.to_thread(self.blocking.client.close)
+        await asyncio.to_thread(self.blocking.close)
