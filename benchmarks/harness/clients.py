@@ -46,7 +46,8 @@ class Load:
 class Call:
     """Is what came of one call. Times are seconds on the monotonic clock, which all processes share.
 
-    ``error`` is empty when it was answered, ``problem`` when there is nothing wrong with the answer.
+    ``error`` is empty when it was answered, ``problem`` when there is nothing wrong with the answer; ``server`` names
+    the process that answered.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Call:
     model_version: str = ""
     degraded: bool = False
     fallback: int = 0
+    server: str = ""
 
     @property
     def latency(self) -> float:
@@ -281,6 +283,7 @@ class _Clients:
                 model_version=served.model_version,
                 degraded=served.degraded,
                 fallback=served.fallback,
+                server=served.request_id.rpartition("-")[0],
             )
         )
 

@@ -101,7 +101,8 @@ def channel_options(tls: Tls | None) -> list[tuple[str, Any]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # Below a server's drain delay of 1 s: clients are back on a server that was restarted before the next one goes.
+        ("grpc.max_reconnect_backoff_ms", 500),
         ("grpc.max_receive_message_length", MAXIMAL_MESSAGE_BYTES),
         # A proxy for the web is not meant for calls inside a network, and would swallow those to this machine.
         ("grpc.enable_http_proxy", 0),

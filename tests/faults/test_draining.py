@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.harness.bed import Bed, running_bed
-from benchmarks.harness.clients import Load, running_clients
+from benchmarks.harness.clients import Load, RunningClients, running_clients
 from dangol.client import Client
 from dangol.v1.event_pb2 import Event
 
@@ -17,12 +17,15 @@ PADDING = "x" * 512
 def test_no_call_fails_while_one_of_two_servers_is_drained_and_started_again(bed_of_two: Bed) -> None:
     bed = bed_of_two
     load = Load(bed.target, bed.shop, DEADLINE, rate=60, batch_rate=10, batch_size=200)
+
     with running_clients(load) as clients:
+        known = {clients.wait_until_whole().server}
+        known |= {next_server(clients, known)}
         for server in bed.servers:
             server.terminate()
             assert server.wait() == 0
             server.start()
-            clients.wait_until_whole()
+            known |= {next_server(clients, known)}
         outcome = clients.stop()
     assert outcome.failed_reads == []
     assert outcome.wrong == []
@@ -57,3 +60,8 @@ def listens(address: str) -> bool:
     host, _, port = address.rpartition(":")
     with socket.socket() as connection:
         return connection.connect_ex((host, int(port))) == 0
+
+
+def next_server(clients: RunningClients, known: set[str]) -> str:
+    """Wait until a server process answers that did not before, and give its name."""
+    return clients.wait_until(lambda call: bool(call.server) and call.server not in known).server
