@@ -25,7 +25,8 @@ from models.registry import Registry
 from models.vocabulary import Vocabulary
 from service.publisher import publish
 from service.store import candidate_codec, keys
-from service.store.connection import RedisSettings, SyncClient, connect_blocking
+from service.store.clients import SyncClient
+from service.store.connection import RedisSettings, connect_blocking
 from service.store.embedded import EmbeddedRedis
 from service.store.generation_store import GenerationStore
 

@@ -4,10 +4,10 @@ redis-py's own defaults (5 s timeouts, 10 retries) would make one read of a dead
 """
 
 import socket
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self, cast
 
 import redis
 import redis.asyncio
@@ -21,8 +21,7 @@ from redis.sentinel import Sentinel
 
 from models.errors import InvalidInputError
 from service.store.address import Address, Topology, parse_address
-
-Argument = bytes | str | int | float
+from service.store.clients import AsyncClient, SyncClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +29,16 @@ class RedisSettings:
     """Says where Redis is and how long to wait for it. Times are seconds; no file means none is used.
 
     ``password_file`` is read at every connect, so a password can be changed while processes run; it stands above a
-    password in the URL, as ``username`` stands above the user in it. ``command_timeout`` bounds every command that
+    password in the URL, as ``username`` stands above the user in it. Sentinels are asked without user and password
+    unless they have their own. ``command_timeout`` bounds every command that
     has no timeout of its own; ``read_timeout`` the shared reads of customers, after which their connection is given up.
     """
 
     url: str = "redis://localhost:6379/0"
     username: str = ""
     password_file: Path | None = None
+    sentinel_username: str = ""
+    sentinel_password_file: Path | None = None
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
@@ -46,51 +48,6 @@ class RedisSettings:
     pool_size: int = 16
     pool_wait: float = 0.02
     health_check_interval: int = 15
-
-
-class AsyncClient(Protocol):
-    """Is what the store uses of redis-py's asyncio clients."""
-
-    def execute_command(self, *arguments: Argument, **options: object) -> Awaitable[Any]:
-        """Run one command."""
-
-    def initialize(self) -> Awaitable[object]:
-        """Learn the nodes of a Cluster, unless they are known."""
-
-    def get_node_from_key(self, key: str) -> object:
-        """Find the node that holds a key; only on a Cluster that is initialized."""
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-
-
-class Pipeline(Protocol):
-    """Is what the store uses of redis-py's pipelines."""
-
-    def execute_command(self, *arguments: Argument) -> object:
-        """Queue one command."""
-
-    def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run what was queued; the results in order."""
-
-
-class SyncClient(Protocol):
-    """Is what the store uses of redis-py's blocking clients."""
-
-    def execute_command(self, *arguments: Argument, **options: object) -> Any:  # noqa: ANN401 - depends on the command
-        """Run one command."""
-
-    def pipeline(self, transaction: bool = False) -> Pipeline:
-        """Begin a pipeline."""
-
-    def get_node_from_key(self, key: str) -> object:
-        """Find the node that holds a key; only on a Cluster."""
-
-    def get_primaries(self) -> list[Any]:
-        """List the primaries; only on a Cluster."""
-
-    def close(self) -> None:
-        """Close every connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +119,7 @@ def connect(settings: RedisSettings, *, timeout: float | None = None) -> AsyncCo
         )
     elif address.topology is Topology.SENTINEL:
         options |= {"retry": _async_retry()}
-        sentinel = AsyncSentinel(address.nodes, sentinel_kwargs=options | {"ssl": address.encrypted})
+        sentinel = AsyncSentinel(address.nodes, sentinel_kwargs=_sentinel_options(settings, address, options))
         sentinels = sentinel.sentinels
         client = sentinel.master_for(
             address.service_name,
@@ -199,7 +156,7 @@ def connect_blocking(settings: RedisSettings, *, timeout: float | None = None) -
         )
     elif address.topology is Topology.SENTINEL:
         options |= {"retry": _retry()}
-        sentinel = Sentinel(address.nodes, sentinel_kwargs=options | {"ssl": address.encrypted})
+        sentinel = Sentinel(address.nodes, sentinel_kwargs=_sentinel_options(settings, address, options))
         sentinels = sentinel.sentinels
         client = sentinel.master_for(address.service_name, db=address.database, ssl=address.encrypted, **options)
     else:
@@ -256,6 +213,12 @@ def _options(settings: RedisSettings, address: Address, timeout: float) -> dict[
     if address.encrypted:
         options |= _tls_options(settings)
     return options
+
+
+def _sentinel_options(settings: RedisSettings, address: Address, options: dict[str, Any]) -> dict[str, Any]:
+    own = replace(address, username="", password="")
+    asked = replace(settings, username=settings.sentinel_username, password_file=settings.sentinel_password_file)
+    return options | {"ssl": address.encrypted, "credential_provider": _credentials(asked, own)}
 
 
 def _place(address: Address, options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from models.errors import UnavailableError
 from models.profile import EMPTY_PROFILE, Profile
 from service.store import candidate_codec, keys, profile_codec
 from service.store.address import Topology
-from service.store.connection import AsyncClient, AsyncConnection
+from service.store.clients import AsyncClient
+from service.store.connection import AsyncConnection
 from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord
 

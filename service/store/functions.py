@@ -7,7 +7,8 @@ from importlib import resources
 from redis.exceptions import ResponseError
 
 from service.store.address import Topology
-from service.store.connection import Argument, AsyncClient, AsyncConnection, SyncClient, SyncConnection
+from service.store.clients import Argument, AsyncClient, SyncClient
+from service.store.connection import AsyncConnection, SyncConnection
 
 _SOURCE = resources.files("service.store").joinpath("functions.lua").read_text(encoding="utf-8")
 _HASH = hashlib.sha256(_SOURCE.encode()).hexdigest()[:12]

@@ -12,7 +12,8 @@ from models.candidates import CandidateTable
 from models.errors import ConflictError, NotFoundError, PreconditionError
 from service.store import functions, keys
 from service.store.candidate_codec import encode_table
-from service.store.connection import Argument, SyncConnection
+from service.store.clients import Argument
+from service.store.connection import SyncConnection
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
 from service.store.generation_record import GenerationRecord, GenerationState, Sweep

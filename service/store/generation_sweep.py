@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from models.progress import Progress
-from service.store.connection import Argument
+from service.store.clients import Argument
 from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord, GenerationState, Sweep
 from service.store.generation_store import GenerationStore

@@ -101,13 +101,15 @@ def test_a_model_is_published_to_a_cluster_and_rolled_back(redis_cluster_url: st
         assert expiring.expire_time is not None
 
 
-async def test_the_primary_is_found_through_sentinel(tmp_path: Path) -> None:
-    with tcp_redis(tmp_path) as port:
+async def test_the_primary_is_found_through_sentinels_that_need_no_password_of_their_own(tmp_path: Path) -> None:
+    with tcp_redis(tmp_path, "--requirepass", "secret") as port:
         sentinel_port = free_port()
         configuration = tmp_path / "sentinel.conf"
-        configuration.write_text(f"port {sentinel_port}\nsentinel monitor shop 127.0.0.1 {port} 1\n")
+        configuration.write_text(
+            f"port {sentinel_port}\nsentinel monitor shop 127.0.0.1 {port} 1\nsentinel auth-pass shop secret\n"
+        )
         with tcp_redis(tmp_path, str(configuration), "--sentinel", port=sentinel_port):
-            url = f"redis+sentinel://127.0.0.1:{sentinel_port}"
+            url = f"redis+sentinel://:secret@127.0.0.1:{sentinel_port}"
             assert await answers(RedisSettings(url=f"{url}/shop"))
             assert await refusal(RedisSettings(url=f"{url}/another"))
 

@@ -8,7 +8,8 @@ import pytest
 from models.errors import UnavailableError
 from models.profile import EMPTY_PROFILE
 from service.store import candidate_codec, customer_reader, keys
-from service.store.connection import Argument, AsyncClient, AsyncConnection, RedisSettings, connect
+from service.store.clients import Argument, AsyncClient
+from service.store.connection import AsyncConnection, RedisSettings, connect
 from service.store.customer_reader import CustomerReader
 from service.store.embedded import EmbeddedRedis
 from service.store.event_log import EventLog
