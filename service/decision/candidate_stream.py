@@ -1,7 +1,6 @@
 """The order in which items come into question for a customer, produced only as far as somebody looks."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from models.candidates import EMPTY_LIST, NO_EVIDENCE, CandidateArray, CandidateList
 from models.item_model import EVERYONE, ItemModel
@@ -12,13 +11,11 @@ CONTEXT_SOURCE = 0
 _CHUNK = 24
 
 
-class Ranked(NamedTuple):
-    """Is one item in question. ``source`` and ``evidence`` are as in :data:`models.candidates.CANDIDATE`."""
+Ranked = tuple[int, float, int, int]
+"""Is one item in question: slot, score, and source and evidence as in :data:`models.candidates.CANDIDATE`.
 
-    slot: int
-    score: float
-    source: int
-    evidence: int
+A bare tuple, as hundreds are made for each answer.
+"""
 
 
 def stream_candidates(
@@ -32,7 +29,7 @@ def stream_candidates(
     if context_strengths:
         merged = _merged(own.candidates if own is not None else EMPTY_LIST.candidates, context_strengths)
         yield from merged
-        floor = merged[-1].score
+        floor = merged[-1][1]
     elif own is not None and len(own.candidates):
         yield from _lazily(own.candidates)
         floor = float(own.candidates["score"][-1])
@@ -57,13 +54,13 @@ def context_strengths(model: ItemModel, context_rows: Iterable[int]) -> dict[int
 
 def _lazily(candidates: CandidateArray) -> Iterator[Ranked]:
     for start in range(0, len(candidates), _CHUNK):
-        yield from map(Ranked._make, candidates[start : start + _CHUNK].tolist())
+        yield from candidates[start : start + _CHUNK].tolist()
 
 
 def _below(floor: float, candidates: CandidateArray) -> Iterator[Ranked]:
     top = float(candidates["score"][0])
     for slot, score, source, evidence in _lazily(candidates):
-        yield Ranked(slot, _scaled(floor, score, top), source, evidence)
+        yield slot, _scaled(floor, score, top), source, evidence
 
 
 def _scaled(floor: float, score: float, top: float) -> float:
@@ -75,7 +72,9 @@ def _scaled(floor: float, score: float, top: float) -> float:
 def _merged(candidates: CandidateArray, strengths: dict[int, float]) -> list[Ranked]:
     """Add to each candidate's score its tie to the context, as a share of the best score, and sort by the sum."""
     top = (abs(float(candidates["score"][0])) if len(candidates) else 0.0) or 1.0
-    merged = {slot: Ranked(slot, strength * top, CONTEXT_SOURCE, NO_EVIDENCE) for slot, strength in strengths.items()}
+    merged: dict[int, Ranked] = {
+        slot: (slot, strength * top, CONTEXT_SOURCE, NO_EVIDENCE) for slot, strength in strengths.items()
+    }
     for slot, score, source, evidence in _lazily(candidates):
-        merged[slot] = Ranked(slot, score + strengths.get(slot, 0.0) * top, source, evidence)
-    return sorted(merged.values(), key=lambda ranked: (-ranked.score, ranked.slot))
+        merged[slot] = (slot, score + strengths.get(slot, 0.0) * top, source, evidence)
+    return sorted(merged.values(), key=lambda ranked: (-ranked[1], ranked[0]))

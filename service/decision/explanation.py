@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from models.candidates import BOUGHT_FLAG, NO_EVIDENCE, VIEWED_FLAG, Source
+from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, Source
 from models.item_model import EVERYONE
 from service.decision.candidate_stream import CONTEXT_SOURCE, Ranked
 from service.decision.history import History
@@ -18,6 +18,7 @@ from service.decision.snapshot import Snapshot
 
 _MAXIMAL_EVIDENCE = 8  # of one reason: more says nothing more to a person
 
+_REBUY = int(Source.REBUY)
 _WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
     Source.COLLABORATIVE: POPULAR_WITH_SIMILAR_CUSTOMERS,
     Source.NEIGHBORS: POPULAR_WITH_SIMILAR_CUSTOMERS,
@@ -32,7 +33,7 @@ class Explainer:
     def __init__(
         self, snapshot: Snapshot, customer: Customer, history: History, context_rows: Sequence[int], segment: str
     ) -> None:
-        self._slots = snapshot.slots
+        self._ids = snapshot.slots.ids
         self._items = snapshot.model.items
         self._history = history
         self._context_rows = context_rows
@@ -43,22 +44,23 @@ class Explainer:
 
     def first(self, ranked: Ranked) -> tuple[Reason, ...]:
         """Give the strongest reason for an item, alone; none when there is no evidence for any."""
-        kind = ranked.source & ~BOUGHT_FLAG
+        slot, _, source, evidence = ranked
+        kind = source & ~BOUGHT_FLAG
         if kind == CONTEXT_SOURCE:
-            return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(ranked.slot, self._context_rows))
-        if kind == Source.REBUY:
-            return (Reason(ReasonCode.BOUGHT_BEFORE, (self._slots.id_of(ranked.slot),)),)
-        if ranked.evidence != NO_EVIDENCE and ranked.evidence < len(self._evidence):
-            packed = self._evidence[ranked.evidence]
+            return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(slot, self._context_rows))
+        if kind == _REBUY:
+            return (Reason(ReasonCode.BOUGHT_BEFORE, (self._ids[slot],)),)
+        if evidence < len(self._evidence):  # NO_EVIDENCE is beyond any list
+            packed = self._evidence[evidence]
             code = ReasonCode.VIEWED if packed & VIEWED_FLAG else ReasonCode.BOUGHT
-            return (Reason(code, (self._slots.id_of(packed & ~VIEWED_FLAG),)),)
+            return (Reason(code, (self._ids[packed & ~VIEWED_FLAG],)),)
         return _WITHOUT_EVIDENCE.get(kind, ())
 
     def every(self, ranked: Ranked) -> tuple[Reason, ...]:
         """Give every reason for an item, the strongest first, each code once with all of its evidence."""
-        slot = ranked.slot
+        slot, _, source, _ = ranked
         reasons = {reason.code: reason for reason in self.first(ranked)}
-        if slot in self._history.bought or ranked.source & BOUGHT_FLAG:
+        if slot in self._history.bought or source & BOUGHT_FLAG:
             self._add(reasons, ReasonCode.BOUGHT_BEFORE, [slot])
         bought = [packed for packed in self._evidence if not packed & VIEWED_FLAG]
         viewed = [packed & ~VIEWED_FLAG for packed in self._evidence if packed & VIEWED_FLAG]
@@ -74,11 +76,11 @@ class Explainer:
     def _because(self, code: ReasonCode, rows: Sequence[int]) -> tuple[Reason, ...]:
         if not rows:
             return ()
-        return (Reason(code, tuple(self._slots.id_of(row) for row in rows[:_MAXIMAL_EVIDENCE])),)
+        return (Reason(code, tuple(self._ids[row] for row in rows[:_MAXIMAL_EVIDENCE])),)
 
     def _add(self, reasons: dict[ReasonCode, Reason], code: ReasonCode, rows: Sequence[int]) -> None:
         known = reasons[code].evidence_item_ids if code in reasons else ()
-        ids = dict.fromkeys((*known, *(self._slots.id_of(row) for row in rows)))
+        ids = dict.fromkeys((*known, *(self._ids[row] for row in rows)))
         if ids:
             reasons[code] = Reason(code, tuple(ids)[:_MAXIMAL_EVIDENCE])
 

@@ -85,16 +85,16 @@ def _listed(snapshot: Snapshot, customer: Customer, segment: str) -> dict[int, t
     items = snapshot.model.items
     own = customer.candidates
     if own is not None and len(own.candidates):
-        ranked = [Ranked._make(candidate) for candidate in own.candidates.tolist()]
+        ranked: list[Ranked] = own.candidates.tolist()
     else:
         ranked = list(stream_candidates(None, items, segment, {}))
     if not ranked:
         return {}
-    best, worst = ranked[0].score, min(0.0, ranked[-1].score)
+    best, worst = ranked[0][1], min(0.0, ranked[-1][1])
     width = (best - worst) or 1.0
     listed: dict[int, tuple[Ranked, float]] = {}
     for candidate in ranked:
-        listed.setdefault(candidate.slot, (candidate, (candidate.score - worst) / width))
+        listed.setdefault(candidate[0], (candidate, (candidate[1] - worst) / width))
     return listed
 
 

@@ -59,7 +59,7 @@ class _Decision:
         self._customer = customer
         self._history = read_history(customer.profile, snapshot.slots)
         context = snapshot.slots.find_all(query.context_item_ids)
-        rows = [slot for slot in context if slot < len(snapshot.slots.vocabulary)]
+        rows = [slot for slot in context if slot < snapshot.slots.row_count]
         self._used_slots = context | snapshot.slots.find_all(query.excluded_item_ids) | self._history.dismissed_slots
         self._used_offer_ids = self._history.dismissed_offer_ids.union(query.excluded_offer_ids)
         self._membership: dict[str, bool] = {}
@@ -77,15 +77,15 @@ class _Decision:
             return choices
         blocked = self._unwelcome(slate.placement.rebuys)
         refuse_bought = slate.placement.rebuys is Rebuys.REFUSED
-        plain_items = slate.placement.plain_items
+        plain_items, placement = slate.placement.plain_items, slate.placement.placement
+        used, shows, offers_on = self._used_slots, self._snapshot.shows, self._snapshot.offers.on
         score = 0.0
         for ranked in self._candidates:
             slot, score, source, _ = ranked
-            if slot in self._used_slots or slot in blocked or (refuse_bought and source & BOUGHT_FLAG):
+            if slot in used or slot in blocked or (refuse_bought and source & BOUGHT_FLAG) or not shows(slot):
                 continue
-            if not self._snapshot.shows(slot):
-                continue
-            indexed = self._best_offer(slot, slate.placement.placement)
+            offers = offers_on(slot)
+            indexed = self._best_of(offers, placement) if offers else None
             if indexed is None and not plain_items:
                 continue
             choices.append(self._take(slot, indexed, score, self._explain(ranked)))
@@ -114,10 +114,10 @@ class _Decision:
         if indexed is not None:
             offer = indexed.offer
             self._used_offer_ids.add(offer.offer_id)
-        return Choice(self._snapshot.slots.id_of(slot), offer, score, reasons)
+        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons)
 
-    def _best_offer(self, slot: int, placement: str) -> IndexedOffer | None:
-        for indexed in self._snapshot.offers.on(slot):
+    def _best_of(self, offers: Iterable[IndexedOffer], placement: str) -> IndexedOffer | None:
+        for indexed in offers:
             if self._may_show(indexed, placement):
                 return indexed
         return None

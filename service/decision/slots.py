@@ -11,16 +11,17 @@ from models.vocabulary import Vocabulary
 class Slots:
     """Maps item ids to slots and back; append-only, so that snapshots of one model may share it.
 
-    Slots 0 … len(vocabulary)-1 are the rows of the model.
+    Slots 0 … row_count - 1 are the rows of the model. ``ids`` gives the id of each slot.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
+        self.row_count = len(vocabulary)
+        self.ids = list(vocabulary)
         self._extra_slots: dict[str, int] = {}
-        self._extra_ids: list[str] = []
 
     def __len__(self) -> int:
-        return len(self.vocabulary) + len(self._extra_ids)
+        return len(self.ids)
 
     def find(self, item_id: str) -> int | None:
         """Give the slot of an item, or None for an item that neither the model nor the catalogue ever named."""
@@ -33,8 +34,7 @@ class Slots:
 
     def id_of(self, slot: int) -> str:
         """Give the id of a slot. IndexError when there is no such slot."""
-        rows = len(self.vocabulary)
-        return self.vocabulary.id_of(slot) if slot < rows else self._extra_ids[slot - rows]
+        return self.ids[slot]
 
     def assign(self, item_ids: Iterable[str]) -> NDArray[np.uint32]:
         """Give the slots of items, shape (n,), appending slots for those that have none."""
@@ -43,7 +43,7 @@ class Slots:
     def _slot_for(self, item_id: str) -> int:
         slot = self.find(item_id)
         if slot is None:
-            slot = len(self)
-            self._extra_ids.append(item_id)
+            slot = len(self.ids)
+            self.ids.append(item_id)
             self._extra_slots[item_id] = slot
         return slot

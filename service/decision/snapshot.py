@@ -43,7 +43,7 @@ class Snapshot:
     def shows(self, slot: int) -> bool:
         """Tell whether the shop has an item: a catalogue with items decides, an empty one leaves it to the model."""
         items = self.catalog.items
-        return self.slots.id_of(slot) in items if items else slot < len(self.slots.vocabulary)
+        return self.slots.ids[slot] in items if items else slot < self.slots.row_count
 
 
 def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: Snapshot | None) -> Snapshot:

@@ -1,14 +1,13 @@
 """The one way into the handlers: bytes in, bytes or a :class:`StatusError` out, whatever the engine."""
 
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from google.protobuf.message import Message
 
 from service.handlers.admission import Admission
 from service.handlers.caller import Caller, Context
-from service.handlers.errors import InternalError, UnimplementedError, to_status
+from service.handlers.errors import InternalError, StatusError, UnimplementedError, to_status
 from service.handlers.methods import Method, StreamMethod, UnaryMethod
 from service.handlers.telemetry import Telemetry
 
@@ -46,47 +45,62 @@ class Dispatcher:
         ``path`` must be one of the table exactly; ``deadline`` is on the clock of :func:`time.monotonic`. Raises
         nothing but StatusError (and CancelledError when the engine gives the call up).
         """
+        start = time.monotonic()
         context = Context(deadline)
         method = self._unary.get(path)
-        with self._written_down(path if method is not None else "", context):
-            if method is None:
-                raise UnimplementedError
-            context.budget(1.0)
-            caller = self._identify(metadata)
-            with self._admission.admitted(exempt=method.exempt):
-                response = await method.handler(caller, method.request_class.FromString(request), context)
-                return response.SerializeToString()
+        status = "CANCELLED"
+        try:
+            response = await self._answer(method, request, metadata, context)
+            status = "OK"
+        except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens becomes a status
+            mapped = self._mapped(error, context)
+            status = mapped.code_name
+            raise mapped from None
+        else:
+            return response
+        finally:
+            self._telemetry.call(path if method is not None else "", status, time.monotonic() - start, context)
+
+    async def _answer(self, method: UnaryMethod | None, request: bytes, metadata: Metadata, context: Context) -> bytes:
+        if method is None:
+            raise UnimplementedError
+        context.budget(1.0)
+        caller = self._identify(metadata)
+        self._admission.enter(exempt=method.exempt)
+        try:
+            response = await method.handler(caller, method.request_class.FromString(request), context)
+            return response.SerializeToString()
+        finally:
+            self._admission.leave()
 
     async def stream(
         self, path: str, requests: AsyncIterator[bytes], metadata: Metadata, deadline: float | None
     ) -> AsyncIterator[bytes]:
         """Answer one streaming call, message by message, under the same rules as :meth:`dispatch`."""
+        start = time.monotonic()
         context = Context(deadline)
         method = self._streams.get(path)
-        with self._written_down(path if method is not None else "", context):
+        status = "CANCELLED"
+        try:
             if method is None:
-                raise UnimplementedError
+                raise UnimplementedError  # noqa: TRY301 - mapped like whatever else goes wrong
             caller = self._identify(metadata)
             async for response in method.handler(caller, _parsed(method.request_class, requests), context):
                 yield response.SerializeToString()
-
-    @contextlib.contextmanager
-    def _written_down(self, path: str, context: Context) -> Iterator[None]:
-        """Map whatever goes wrong to StatusError, and write the call down however it ends."""
-        start = time.monotonic()
-        status = "CANCELLED"
-        try:
-            yield
             status = "OK"
-        except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens becomes a status
-            mapped = to_status(error)
+        except Exception as error:  # noqa: BLE001 - the outermost layer, as above
+            mapped = self._mapped(error, context)
             status = mapped.code_name
-            context.facts["reason"] = mapped.reason
-            if isinstance(mapped, InternalError):
-                self._telemetry.unexpected(mapped.error_id, error)
             raise mapped from None
         finally:
-            self._telemetry.call(path, status, time.monotonic() - start, context)
+            self._telemetry.call(path if method is not None else "", status, time.monotonic() - start, context)
+
+    def _mapped(self, error: Exception, context: Context) -> StatusError:
+        mapped = to_status(error)
+        context.facts["reason"] = mapped.reason
+        if isinstance(mapped, InternalError):
+            self._telemetry.unexpected(mapped.error_id, error)
+        return mapped
 
 
 async def _parsed(request_class: type[Message], requests: AsyncIterator[bytes]) -> AsyncIterator[Message]:

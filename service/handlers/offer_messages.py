@@ -6,11 +6,12 @@ from dangol.v1 import offer_service_pb2
 from models.catalog import Catalog
 from models.offers import Offer, discounted
 from service.decision.ranking import RankedChoice
-from service.decision.reasons import Reason
+from service.decision.reasons import Reason, ReasonCode
 from service.decision.slate import Choice
 from service.handlers.catalog_messages import discount_message, money_message
 
 _REMEMBERED_TEMPLATES = 50_000
+_CODES = {code: offer_service_pb2.ReasonCode.ValueType(code.value) for code in ReasonCode}
 
 
 class OfferMessages:
@@ -36,7 +37,7 @@ class OfferMessages:
             message.rank = rank
             message.score = score
             for code, evidence in reasons if explain else reasons[:1]:
-                message.reasons.add(code=code.value, evidence_item_ids=evidence)
+                message.reasons.add(code=_CODES[code], evidence_item_ids=evidence)
 
     def _templates_of(self, catalog: Catalog) -> dict[tuple[str, str], offer_service_pb2.RankedOffer]:
         if catalog is not self._catalog or len(self._templates) > _REMEMBERED_TEMPLATES:
@@ -80,8 +81,7 @@ def _template(catalog: Catalog, item_id: str, offer: Offer | None) -> offer_serv
 
 
 def _reason(reason: Reason) -> offer_service_pb2.Reason:
-    code = offer_service_pb2.ReasonCode.ValueType(reason.code)
-    return offer_service_pb2.Reason(code=code, evidence_item_ids=reason.evidence_item_ids)
+    return offer_service_pb2.Reason(code=_CODES[reason.code], evidence_item_ids=reason.evidence_item_ids)
 
 
 def _title(catalog: Catalog, item_id: str) -> str:

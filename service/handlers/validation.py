@@ -79,7 +79,7 @@ def check_ids(field: str, values: Sequence[str], minimum: int, maximum: int) -> 
 
 def check_distinct(field: str, values: Sequence[str], attribute: str = "") -> None:
     """Check that no value stands twice, naming the second one."""
-    if len(set(values)) == len(values):
+    if len(values) < 2 or len(set(values)) == len(values):
         return
     seen: set[str] = set()
     for index, value in enumerate(values):
