@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 import structlog
@@ -30,3 +32,10 @@ def configure_logs(level: str) -> None:
 
 def _as_line(_logger: object, _method: str, entry: Mapping[str, Any]) -> str:
     return _encode(entry)
+
+
+def write_call(facts: Mapping[str, str | int | float]) -> None:
+    """Write the line of one call, as structlog would but for a fifth of its cost: there is one for every call."""
+    parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
+    time = datetime.now(UTC).isoformat()
+    sys.stderr.write(f'{{"event":"call","level":"info","timestamp":"{time}"{"".join(parts)}}}\n')

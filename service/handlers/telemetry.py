@@ -1,12 +1,14 @@
 """What a server tells its operator: one log line per call, and metrics."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.handlers.caller import Context
+from service.handlers.logs import write_call
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048)
 _UNKNOWN_METHOD = "unknown"
@@ -17,7 +19,7 @@ class Telemetry:
 
     def __init__(self, registry: CollectorRegistry, hash_key: bytes, *, log_calls: bool = True) -> None:
         self._log = structlog.get_logger("dangol")
-        self._log_calls = log_calls
+        self._log_calls = log_calls and self._log.is_enabled_for(logging.INFO)
         self._hash_key = hash_key
         self._requests = Histogram(
             "dangol_request_seconds",
@@ -59,10 +61,10 @@ class Telemetry:
             self._degraded.labels(fallback).inc()
         if not self._log_calls:
             return
-        facts = context.facts
+        facts = {"method": path or _UNKNOWN_METHOD, "status": status, "ms": round(seconds * 1000, 3), **context.facts}
         if context.customer_id:
             facts["customer"] = self._hashed(context.customer_id)
-        self._log.info("call", method=path or _UNKNOWN_METHOD, status=status, ms=round(seconds * 1000, 3), **facts)
+        write_call(facts)
 
     def read(self, seconds: float, *, failed: bool) -> None:
         """Write down one read of customers from Redis."""
