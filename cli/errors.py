@@ -46,6 +46,9 @@ _DANGOL: tuple[tuple[type[DangolError], ExitCode], ...] = (
     (DangolError, ExitCode.FAILED),
 )
 
+_INTERRUPTED_QUERY = "Query interrupted"
+"""What DuckDB makes of Ctrl-C: a RuntimeError with these words."""
+
 _CLIENT: dict[str, tuple[ExitCode, str]] = {
     "InvalidRequestError": (ExitCode.BAD_INPUT, ""),
     "NotFoundError": (ExitCode.NOT_FOUND, ""),
@@ -56,11 +59,11 @@ _CLIENT: dict[str, tuple[ExitCode, str]] = {
 
 def ending_of(error: BaseException) -> Ending:
     """Describe an error. Anything that is not expected is called an internal error, without its trace."""
+    if isinstance(error, KeyboardInterrupt) or str(error) == _INTERRUPTED_QUERY:
+        return Ending("", ExitCode.INTERRUPTED)
     if isinstance(error, DangolError):
         code = next(code for kind, code in _DANGOL if isinstance(error, kind))
         return Ending(_one_line(str(error)), code)
-    if isinstance(error, KeyboardInterrupt):
-        return Ending("", ExitCode.INTERRUPTED)
     if type(error).__module__ == "dangol.client.errors":
         code, hint = _CLIENT.get(type(error).__name__, (ExitCode.FAILED, ""))
         return Ending(_one_line(f"{error}: {hint}" if hint else str(error)), code)

@@ -67,7 +67,8 @@ def progress_bars(wanted: bool = True) -> Iterator[ProgressPort]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    # What goes into a file or a pipe must go there, and not above the bars.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bars:
         yield _Bars(bars)
 
 

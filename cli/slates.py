@@ -57,13 +57,13 @@ def price_text(terms: Terms) -> str:
     return f"{money_text(terms.price)} → {money_text(terms.discounted_price)}"
 
 
-def reason_text(reason: Reason, titles: Mapping[str, str]) -> str:
-    """Say why in words; evidence items go by their title where it is known, else by their id."""
+def reason_text(reason: Reason, titles: Mapping[str, str], evidence: int = 2) -> str:
+    """Say why in words; up to ``evidence`` items go by their title where it is known, else by their id."""
     template = _REASONS.get(reason.code, "")
     names = list(dict.fromkeys(titles.get(item_id, item_id) for item_id in reason.evidence_item_ids))
     if "{evidence}" in template and not names:
         return template.replace(" {evidence}", "")
-    return template.format(evidence=" and ".join(names[:2]))
+    return template.format(evidence=" and ".join(names[:evidence]))
 
 
 def reasons_text(reasons: Iterable[Reason], titles: Mapping[str, str]) -> str:

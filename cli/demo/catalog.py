@@ -105,7 +105,8 @@ def _money(cents: int) -> Money:
 
 
 def _title(kind: str, brand: str, package_size: str) -> str:
-    parts = [_words(kind), "own brand" if brand == "Private" else "", package_size.lower()]
+    size = " ".join(package_size.lower().split())
+    parts = [_words(kind), "own brand" if brand == "Private" else "", size]
     return ", ".join(part for part in parts if part)
 
 

@@ -69,6 +69,7 @@ class ServerProcess:
         while time.monotonic() < deadline and self._process.poll() is None:
             if ready.exists():
                 self.address = str(json.loads(ready.read_text())["address"])
+                ready.unlink()
                 return self._wait_until_it_serves(deadline)
             time.sleep(0.02)
         raise UnavailableError(f"the server does not start: {_last_line(self._log)}: see {self._log}")

@@ -13,7 +13,7 @@ from cli.demo.data import CUT
 from cli.demo.households import Household
 from cli.money import money_text
 from cli.slates import discount_text, reason_text
-from dangol.v1.offer_service_pb2 import RankedOffer, ReasonCode, RecommendOffersResponse, Served
+from dangol.v1.offer_service_pb2 import RankedOffer, RecommendOffersResponse, Served
 
 
 def show_catalog(console: Console, catalog: DemoCatalog, targeted: int) -> None:
@@ -51,7 +51,7 @@ def show_slate(
     table.add_column("saves", justify="right", no_wrap=True, style="green")
     table.add_column("until", no_wrap=True)
     table.add_column("why", ratio=4)
-    table.add_column("then", justify="center", no_wrap=True)
+    table.add_column("bought\nthen", justify="center", no_wrap=True)
     offer_items = {offer.offer_id: frozenset(offer.item_ids) for offer in catalog.offers}
     titles = catalog.titles()
     for offer in slate.offers:
@@ -80,10 +80,7 @@ def _offer_row(offer: RankedOffer, titles: Mapping[str, str]) -> tuple[str, ...]
 
 
 def _reason(offer: RankedOffer, number: int, titles: Mapping[str, str]) -> str:
-    reason = offer.reasons[number]
-    if reason.code == ReasonCode.REASON_CODE_BOUGHT_BEFORE:
-        return "bought before, time to buy it again"
-    return reason_text(reason, titles)
+    return reason_text(offer.reasons[number], titles, evidence=1)
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:

@@ -22,7 +22,7 @@ the same.
 
 **Where things are kept.** Under `--home` (or `DANGOL_HOME`, default `.dangol` in the working directory): models in
 `models/`, the private Redis in `redis/`, the demo with all of its own in `demo/`. Commands that need Redis
-use `DANGOL_REDIS_URL` when it is set, else they start the private Redis and stop it again when nobody needs it any more.
+use `DANGOL_REDIS_URL` when it is set, else they start the private Redis and stop it when nobody needs it any more.
 
 **For machines.** `--json` prints one JSON document on one line; the lists print one line for each thing, which
 `upsert` and `record --file` take back. Messages of the API are written in protobuf's JSON form under the names of the
