@@ -66,7 +66,7 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     if name.endswith(".parquet"):
         interim = write_rows(path.with_name(f"{name}.csv"), rows)
         with duckdb.connect() as connection:
-            types = "{'customer_id': 'VARCHAR', 'item_id': 'VARCHAR', 'event_time': 'TIMESTAMPTZ'}"
+            types = "{'customer_id': 'VARCHAR', 'item_id': 'VARCHAR'}"
             connection.execute(
                 f"COPY (FROM read_csv('{interim}', header = true, types = {types})) TO '{path}' (FORMAT parquet)"
             )
