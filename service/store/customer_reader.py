@@ -17,7 +17,15 @@ from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord
 
 MAXIMAL_BATCHES = 4
-"""How many MGETs are in flight: more waste connections, fewer let one large read hold up the small ones."""
+"""How many MGETs are in flight, large ones included."""
+LARGE_BATCH_KEYS = 512
+"""Above this many keys a batch is large: others may overtake it."""
+SHARING_SECONDS = 0.005
+"""While a batch that is not large is younger than this, reads wait for its end and share the next: a command costs
+more than the keys in it. An older one is overtaken, as its connection may have lost a packet."""
+PATIENT_TURNS = 8
+"""Turns of the event loop after a timeout before a read is given up. A busy loop notices the timeout before the answer
+that has been waiting in the socket; these turns, microseconds when nothing waits, are what taking the answer needs."""
 MAXIMAL_BATCH_KEYS = 2_048
 """Above this many keys, further reads wait for the next batch."""
 
@@ -66,6 +74,7 @@ class CustomerReader:
         self._waiting: deque[_Pending] = deque()
         self._flush_scheduled = False
         self._batches: set[asyncio.Task[None]] = set()
+        self._small_batches: dict[asyncio.Task[None], float] = {}
         self._pointer_keys: dict[str, str] = {}
         self._last_pointer: tuple[bytes, int] = (b"", 0)
 
@@ -77,7 +86,7 @@ class CustomerReader:
         if not self._flush_scheduled:
             self._flush_scheduled = True
             loop.call_soon(self._flush)
-        alarm = loop.call_later(timeout, _give_up, future)
+        alarm = loop.call_later(timeout, _give_up, future, PATIENT_TURNS)
         try:
             values = await future
         finally:
@@ -107,12 +116,18 @@ class CustomerReader:
     def _flush(self) -> None:
         """Send what waits, as far as batches are free; the end of a batch comes back here."""
         self._flush_scheduled = False
-        while self._waiting and len(self._batches) < MAXIMAL_BATCHES:
+        loop = asyncio.get_running_loop()
+        while self._waiting and len(self._batches) < MAXIMAL_BATCHES and not self._is_sharing(loop.time()):
             batch = self._next_batch()
             if batch:
-                task = asyncio.get_running_loop().create_task(self._run(batch))
+                task = loop.create_task(self._run(batch))
                 self._batches.add(task)
+                if sum(len(pending.keys) for pending in batch) <= LARGE_BATCH_KEYS:
+                    self._small_batches[task] = loop.time()
                 task.add_done_callback(self._batch_ended)
+
+    def _is_sharing(self, now: float) -> bool:
+        return any(now - begin < SHARING_SECONDS for begin in self._small_batches.values())
 
     def _next_batch(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -126,6 +141,7 @@ class CustomerReader:
 
     def _batch_ended(self, task: asyncio.Task[None]) -> None:
         self._batches.discard(task)
+        self._small_batches.pop(task, None)
         self._flush()
 
     async def _run(self, batch: list[_Pending]) -> None:
@@ -158,8 +174,12 @@ class CustomerReader:
         return self._last_pointer[1]
 
 
-def _give_up(future: asyncio.Future[Any]) -> None:
-    if not future.done():
+def _give_up(future: asyncio.Future[Any], turns: int) -> None:
+    if future.done():
+        return
+    if turns:
+        asyncio.get_running_loop().call_soon(_give_up, future, turns - 1)
+    else:
         future.set_exception(UnavailableError("Redis did not answer in time"))
 
 

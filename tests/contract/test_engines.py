@@ -136,8 +136,10 @@ def test_compressed_requests_are_taken(channel: grpc.Channel, compression: grpc.
 
 
 def test_a_deadline_that_has_passed_ends_the_call(channel: grpc.Channel) -> None:
+    customer_ids = [f"customer-{number}" for number in range(1000)]
+    batch = BatchRecommendOffersRequest(customer_ids=customer_ids, placement="default", page_size=20, explain=True)
     with pytest.raises(grpc.RpcError) as caught:
-        OfferServiceStub(channel).RecommendOffers(ASK_ADA, timeout=1e-6)
+        OfferServiceStub(channel).BatchRecommendOffers(batch, timeout=0.005)
     assert status_of(caught.value)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
