@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,14 @@ from dangol.v1.offer_service_pb2 import Served
 RECOMMEND, BATCH, EVENTS = "recommend", "batch", "events"
 _EVENTS_AT_ONCE = 5
 _PATIENCE = 60.0
-_PAUSE = 0.05  # seconds before a batch of events that was refused is sent again
+_PAUSES = (
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.8,
+)  # seconds before a batch of events that was refused is sent again; the last goes on
+_MAXIMAL_RECORDING = 20  # batches of events that are sent, or sent again, at a time: no storm that grows on its own
 _LATEST = 0.1  # seconds that the clients may be behind before they give up catching up
 
 
@@ -166,6 +174,7 @@ class _Clients:
         self._connection = connection
         self._outcome = Outcome()
         self._newest: Call | None = None
+        self._recording = 0
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -184,6 +193,8 @@ class _Clients:
             while self._tasks:
                 await asyncio.wait(self._tasks)
         loop.remove_reader(self._connection.fileno())
+        # The loop's watching made it non-blocking, and this is more than a pipe takes at once.
+        os.set_blocking(self._connection.fileno(), True)
         self._connection.send(self._outcome)
 
     def _told(self) -> None:
@@ -240,9 +251,18 @@ class _Clients:
 
     async def _record(self, client: AsyncClient, number: int) -> None:
         """Send a batch of events until it is acknowledged, the same ids every time."""
+        if self._recording >= _MAXIMAL_RECORDING:
+            return
+        self._recording += 1
+        try:
+            await self._record_whole(client, number)
+        finally:
+            self._recording -= 1
+
+    async def _record_whole(self, client: AsyncClient, number: int) -> None:
         events = [self._event(number * _EVENTS_AT_ONCE + place) for place in range(_EVENTS_AT_ONCE)]
         self._outcome.attempted.update(event.event_id for event in events)
-        while True:
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             begun = time.monotonic()
             try:
                 answer = await client.record_events(events, timeout=self._load.event_deadline)
@@ -256,7 +276,7 @@ class _Clients:
                 return
             if self._stopping.is_set():
                 return
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause)
 
     def _event(self, number: int) -> Event:
         # Shoppers are nobody's customers: what they do changes no answer that is checked.
