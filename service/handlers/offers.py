@@ -105,6 +105,8 @@ class OfferHandlers:
         self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context
     ) -> tuple[list[Customer], offer_service_pb2.Fallback.ValueType]:
         """Read customers; those that cannot be read are as unknown ones, and the fallback says so."""
+        # Asked before waiting: a snapshot that could not be followed is no fresher when its successor comes meanwhile.
+        was_failing = self._snapshots.is_failing
         read = await self._reads.read(caller.tenant, snapshot.model.generation, customer_ids, context)
         if read is None:
             unknown = [Customer(customer_id, None, EMPTY_PROFILE) for customer_id in customer_ids]
@@ -113,15 +115,17 @@ class OfferHandlers:
             Customer(customer_id, state.candidates, state.profile)
             for customer_id, state in zip(customer_ids, read.customers, strict=True)
         ]
-        return customers, self._fallback_of(read, snapshot)
+        return customers, self._fallback_of(read, snapshot, was_failing=was_failing)
 
-    def _fallback_of(self, read: CustomerRead, snapshot: Snapshot) -> offer_service_pb2.Fallback.ValueType:
+    def _fallback_of(
+        self, read: CustomerRead, snapshot: Snapshot, *, was_failing: bool
+    ) -> offer_service_pb2.Fallback.ValueType:
         if read.pointer == snapshot.model.generation:
             return offer_service_pb2.FALLBACK_UNSPECIFIED
         self._snapshots.nudge()
         # A pointer that has just moved is followed within milliseconds and the lists of both generations are there;
         # one that is gone, or that cannot be followed, leaves us with the last good snapshot.
-        if read.pointer is None or self._snapshots.is_failing:
+        if read.pointer is None or was_failing or self._snapshots.is_failing:
             return offer_service_pb2.FALLBACK_LAST_SNAPSHOT
         return offer_service_pb2.FALLBACK_UNSPECIFIED
 
