@@ -14,6 +14,7 @@ import random
 import statistics
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,15 @@ PATH = "/dangol.v1.OfferService/RecommendOffers"
 FLOOR, GOAL = 0.45, 0.6
 _START_PATIENCE = 60.0
 _HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Says where a server under measurement is."""
+
+    address: str
+    metrics_address: str
+    process_id: int
 
 
 @dataclass(slots=True)
@@ -63,11 +73,11 @@ def main() -> None:
         with EmbeddedRedis(directory / "redis") as redis:
             publish_shop(redis.url, directory, options.customers, options.items, options.offers)
             with _started(_serve, directory / "whole", redis.url) as whole, _started(_echo, directory / "echo") as echo:
-                _check(whole[0])
+                _check(whole.address)
                 _compare(whole, echo, options)
 
 
-def _compare(whole: tuple[str, int], echo: tuple[str, int], options: argparse.Namespace) -> None:
+def _compare(whole: Server, echo: Server, options: argparse.Namespace) -> None:
     randomness = random.Random(7)
     names = [customer_id(randomness.randrange(options.customers)) for _ in range(5000)]
     requests = [RecommendOffersRequest(customer_id=name, placements=["default"]).SerializeToString() for name in names]
@@ -77,23 +87,30 @@ def _compare(whole: tuple[str, int], echo: tuple[str, int], options: argparse.Na
             _measure_full(measured, server, requests, options)
     half = ours.rate * _HALF
     for _ in range(options.rounds):
-        for measured, (address, _) in ((bare, echo), (ours, whole)):
-            measured.paced.append(run_load(Load(address, PATH, requests, options.seconds, rate=half)))
+        for measured, server in ((bare, echo), (ours, whole)):
+            measured.paced.append(run_load(Load(server.address, PATH, requests, options.seconds, rate=half)))
     failures = sum(outcome.failures for outcome in (*ours.full, *ours.paced))
-    _report(ours, bare, failures, half)
+    _report(ours, bare, half)
+    report("serving.failed-calls", failures, "calls", floor=0, goal=0)
+    calls = sum(outcome.calls for outcome in (*ours.full, *ours.paced))
+    report("serving.degraded-share", round(_degraded(whole) / calls, 4), "of all answers", floor=0.01, goal=0)
 
 
-def _measure_full(
-    measured: Measured, server: tuple[str, int], requests: Sequence[bytes], options: argparse.Namespace
-) -> None:
-    address, process_id = server
-    before = _processor_time(process_id)
-    outcome = run_load(Load(address, PATH, requests, options.seconds, options.concurrency))
+def _measure_full(measured: Measured, server: Server, requests: Sequence[bytes], options: argparse.Namespace) -> None:
+    before = _processor_time(server.process_id)
+    outcome = run_load(Load(server.address, PATH, requests, options.seconds, options.concurrency))
     measured.full.append(outcome)
-    measured.cpu.append((_processor_time(process_id) - before) / outcome.calls)
+    measured.cpu.append((_processor_time(server.process_id) - before) / outcome.calls)
 
 
-def _report(ours: Measured, bare: Measured, failures: int, half: float) -> None:
+def _degraded(server: Server) -> float:
+    """Ask the server's metrics how many answers came from a fallback."""
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("dangol_degraded_total{"))
+
+
+def _report(ours: Measured, bare: Measured, half: float) -> None:
     echo = f"bare echo on the same engine: {bare.rate:.0f} calls/s"
     report("serving.calls", round(ours.rate, 1), "calls/s", against=echo, ratio=round(ours.rate / bare.rate, 3),
            floor=FLOOR, goal=GOAL)  # fmt: skip
@@ -104,7 +121,6 @@ def _report(ours: Measured, bare: Measured, failures: int, half: float) -> None:
         value, other = ours.percentile(share), bare.percentile(share)
         echo = f"bare echo at the same {half:.0f} calls/s: {other:.3f} ms"
         report(f"serving.{name}", round(value, 3), "ms", against=echo, ratio=round(value / other, 3))
-    report("serving.failed-calls", failures, "calls", floor=0, goal=0)
 
 
 def _check(address: str) -> None:
@@ -121,8 +137,8 @@ def _check(address: str) -> None:
 
 
 @contextlib.contextmanager
-def _started(run: Callable[..., None], directory: Path, *arguments: str) -> Iterator[tuple[str, int]]:
-    """Run a server in a process of its own and give its address and process id."""
+def _started(run: Callable[..., None], directory: Path, *arguments: str) -> Iterator[Server]:
+    """Run a server in a process of its own and say where it is."""
     directory.mkdir()
     process = multiprocessing.get_context("spawn").Process(target=run, args=(str(directory), *arguments))
     process.start()
@@ -134,7 +150,8 @@ def _started(run: Callable[..., None], directory: Path, *arguments: str) -> Iter
             raise RuntimeError(msg)
         time.sleep(0.01)
     try:
-        yield json.loads(ready.read_text())["address"], process.pid or 0
+        told = json.loads(ready.read_text())
+        yield Server(told["address"], told.get("metrics_address", ""), process.pid or 0)
     finally:
         process.terminate()
         process.join(30)
@@ -145,7 +162,12 @@ def _serve(directory: str, redis_url: str) -> None:
     os.dup2(os.open(home / "server.log", os.O_WRONLY | os.O_CREAT), 2)
     serve(
         read_settings(
-            home=home, listen="127.0.0.1:0", redis_url=redis_url, ready_file=home / "ready.json", drain_delay=0.0
+            home=home,
+            listen="127.0.0.1:0",
+            engine="grpcio",
+            redis_url=redis_url,
+            ready_file=home / "ready.json",
+            drain_delay=0.0,
         )
     )
 
