@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.harness import outages, publishing
 from benchmarks.harness.bed import Bed, running_bed
 from benchmarks.harness.clients import RECOMMEND, Call, Load, Outcome, RunningClients, running_clients
+from benchmarks.harness.control import running_echo
 from benchmarks.harness.dangol_process import run_dangol
 from benchmarks.report import report
 from dangol.client import Client
@@ -29,7 +30,7 @@ def main() -> None:
     """Run what was asked for, each part in a shop of its own."""
     options = _options()
     for part in options.parts:
-        with tempfile.TemporaryDirectory(prefix="dangol-bench-") as directory:
+        with tempfile.TemporaryDirectory(prefix="dangol-bench-") as directory, running_echo() as options.control:
             _PARTS[part](Path(directory), options)
 
 
@@ -65,7 +66,7 @@ def _publishing(directory: Path, options: argparse.Namespace) -> None:
         goal=0,
     )
     report("faults.publishing.slowest-move", round(max(moves), 3), "s", floor=1.0, goal=1.0)
-    _report_latency("publishing", [call for call in outcome.reads if call.kind == RECOMMEND])
+    _report_latency("publishing", [call for call in outcome.reads if call.kind == RECOMMEND], outcome.controls)
 
 
 def _point(size: int, number: int, times: int, randomness: random.Random) -> int:
@@ -118,7 +119,8 @@ def _report_outage(name: str, bed: Bed, found: outages.Outage, outcome: Outcome,
     report(f"faults.{name}.unflagged-answers", unflagged, "answers", floor=0, goal=0)
     report(f"faults.{name}.wrong-answers", len(outcome.wrong), "answers", floor=0, goal=0)
     before = [call for call in outcome.reads if call.is_within(calm, found.begin)]
-    _report_latency(name, [call for call in meanwhile if call.kind == RECOMMEND], before)
+    beside = [call for call in outcome.controls if call.is_within(found.begin, found.end)]
+    _report_latency(name, [call for call in meanwhile if call.kind == RECOMMEND], beside, before)
     report(f"faults.{name}.recovery", round(found.recovered - found.end, 3), "s", against=_RECOVERY[name])
     _report_events(name, bed, found, outcome)
 
@@ -143,7 +145,9 @@ def _report_events(name: str, bed: Bed, found: outages.Outage, outcome: Outcome)
 def _draining(directory: Path, options: argparse.Namespace) -> None:
     """Restart one of two servers after the other while clients call."""
     with running_bed(directory, customers=options.customers, servers=2, settings=_QUIET) as bed:
-        load = Load(bed.target, bed.shop, BATCH_DEADLINE, options.rate, batch_rate=10, batch_size=200)
+        load = Load(
+            bed.target, bed.shop, BATCH_DEADLINE, options.rate, batch_rate=10, batch_size=50, control=options.control
+        )
         codes = []
         with running_clients(load) as clients:
             for number in range(options.restarts):
@@ -168,20 +172,22 @@ def _load(bed: Bed, options: argparse.Namespace, event_rate: float = 0.0) -> Loa
         batch_size=20,
         event_rate=event_rate,
         event_deadline=1.0,
+        control=options.control,
     )
 
 
 def _report_reads(name: str, outcome: Outcome, reads: Sequence[Call], scene: str) -> None:
-    failed = len(outcome.failed_reads)
-    report(f"faults.{name}.failed-calls", failed, "calls", against=f"{len(reads)} calls; {scene}", floor=0, goal=0)
-    for call in outcome.failed_reads[:3]:
+    failed, missed = len(outcome.failed_reads), sum(bool(call.error) for call in outcome.controls)
+    against = f"{len(reads)} calls; {scene}; a bare echo beside them missed {missed} of {len(outcome.controls)}"
+    report(f"faults.{name}.failed-calls", failed, "calls", against=against, floor=0, goal=0)
+    for call in (*outcome.failed_reads[:2], *outcome.wrong[:2]):
         print(f"# {call}", flush=True)
 
 
-def _report_latency(name: str, calls: Sequence[Call], before: Sequence[Call] = ()) -> None:
+def _report_latency(name: str, calls: Sequence[Call], beside: Sequence[Call], before: Sequence[Call] = ()) -> None:
     """Report the latency that 99 % of the calls stayed below; a call that failed took as long as it took."""
-    beside = f"; before: {_percentile(before):.1f} ms" if before else ""
-    against = f"deadline {DEADLINE * 1000:.0f} ms{beside}"
+    against = f"deadline {DEADLINE * 1000:.0f} ms; bare echo beside: {_percentile(beside):.1f} ms"
+    against += f"; before: {_percentile(before):.1f} ms" if before else ""
     report(f"faults.{name}.p99", round(_percentile(calls), 1), "ms", against=against, floor=100.0, goal=50.0)
 
 

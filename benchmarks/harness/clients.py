@@ -6,19 +6,23 @@ import itertools
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+import grpc
+import grpc.aio
 import uvloop
 
+from benchmarks.harness.control import ECHO
 from benchmarks.harness.shop import PLACEMENT, SLATE, Shop, customer_id
 from dangol.client import AsyncClient, ClientError
 from dangol.v1.event_pb2 import Event
 from dangol.v1.offer_service_pb2 import Served
 
-RECOMMEND, BATCH, EVENTS = "recommend", "batch", "events"
+RECOMMEND, BATCH, EVENTS, CONTROL = "recommend", "batch", "events", "control"
+_READS = (RECOMMEND, BATCH)
 _EVENTS_AT_ONCE = 5
 _PATIENCE = 60.0
 _PAUSES = (
@@ -36,7 +40,8 @@ _LATEST = 0.1  # seconds that the clients may be behind before they give up catc
 class Load:
     """Says what is asked of whom, in calls per second; ``deadline`` and ``event_deadline`` are seconds per call.
 
-    ``target`` is any name that gRPC resolves; ``prefix`` begins the ids of the events.
+    ``target`` is any name that gRPC resolves; ``prefix`` begins the ids of the events. ``control`` is the address of a
+    bare echo that is asked as often as for offers, with the same deadline.
     """
 
     target: str
@@ -48,6 +53,7 @@ class Load:
     event_rate: float = 0.0
     event_deadline: float = 1.0
     prefix: str = "event"
+    control: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +95,13 @@ class Outcome:
 
     @property
     def reads(self) -> list[Call]:
-        """Give all calls but those that record events."""
-        return [call for call in self.calls if call.kind != EVENTS]
+        """Give the calls that ask for offers, of one customer or many."""
+        return [call for call in self.calls if call.kind in _READS]
+
+    @property
+    def controls(self) -> list[Call]:
+        """Give the calls of the bare echo."""
+        return [call for call in self.calls if call.kind == CONTROL]
 
     @property
     def failed_reads(self) -> list[Call]:
@@ -183,8 +194,13 @@ class _Clients:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._connection.fileno(), self._told)
         load = self._load
-        async with AsyncClient(load.target) as client:
+        async with (
+            AsyncClient(load.target) as client,
+            grpc.aio.insecure_channel(load.control or load.target) as channel,
+        ):
+            echo: Callable[..., Awaitable[bytes]] = channel.unary_unary(ECHO)
             kinds = (
+                (load.rate if load.control else 0.0, lambda _: self._echo(echo)),
                 (load.rate, lambda number: self._recommend(client, number)),
                 (load.batch_rate, lambda number: self._batch(client, number)),
                 (load.event_rate, lambda number: self._record(client, number)),
@@ -213,6 +229,15 @@ class _Clients:
             task.add_done_callback(self._tasks.discard)
             due = max(due + 1 / rate, time.monotonic() - _LATEST)
             await asyncio.sleep(due - time.monotonic())
+
+    async def _echo(self, echo: Callable[..., Awaitable[bytes]]) -> None:
+        begun = time.monotonic()
+        error = ""
+        try:
+            await echo(b"x" * 64, timeout=self._load.deadline)
+        except grpc.aio.AioRpcError as failure:
+            error = failure.code().name
+        self._outcome.calls.append(Call(CONTROL, begun, time.monotonic(), error))
 
     async def _recommend(self, client: AsyncClient, number: int) -> None:
         customer = number % self._load.shop.customers
