@@ -1,1 +1,7 @@
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.redis_fixtures"]
+
+# Tests share busy machines: how long an example takes says nothing about it.
+settings.register_profile("busy-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy-machine")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from service.store.connection import RedisSettings
 from service.store.embedded import EmbeddedRedis, find_server
 
 CLUSTER_SIZE = 3
@@ -102,3 +103,8 @@ def wait_until_open(port: int) -> None:
                 return
         assert time.monotonic() < deadline, "nobody listens"
         time.sleep(0.005)
+
+
+def patient(url: str) -> RedisSettings:
+    """Say how to reach a Redis that shares a busy machine with other tests: nothing here is about being quick."""
+    return RedisSettings(url=url, connect_timeout=10.0, command_timeout=10.0, read_timeout=10.0)

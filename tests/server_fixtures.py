@@ -19,10 +19,11 @@ from models.registry import Registry
 from service.publisher import publish
 from service.server import serve
 from service.settings import read_settings
-from service.store.connection import RedisSettings, connect_blocking
+from service.store.connection import connect_blocking
 from service.store.generation_record import GenerationRecord
 from service.store.generation_store import GenerationStore
 from tests.models_fixtures import write_artifact
+from tests.redis_fixtures import patient
 
 _PATIENCE = 30.0  # seconds; only a broken server takes so long, and then the test fails anyway
 
@@ -102,5 +103,5 @@ def publish_model(
     registry = Registry(directory / "models")
     manifest = write_artifact(registry, model, lists)
     registry.promote(manifest.model_version)
-    with connect_blocking(RedisSettings(redis_url)) as connection:
+    with connect_blocking(patient(redis_url)) as connection:
         return publish(registry, None, GenerationStore(connection), "local", SilentProgress())

@@ -4,14 +4,15 @@ from pathlib import Path
 import pytest
 
 from models.registry import Registry
-from service.store.connection import RedisSettings, connect_blocking
+from service.store.connection import connect_blocking
 from service.store.generation_store import GenerationStore
 from tests.models.samples import write_small_artifact
+from tests.redis_fixtures import patient
 
 
 @pytest.fixture
 def store(redis_url: str) -> Iterator[GenerationStore]:
-    with connect_blocking(RedisSettings(url=redis_url)) as connection:
+    with connect_blocking(patient(redis_url)) as connection:
         yield GenerationStore(connection)
 
 

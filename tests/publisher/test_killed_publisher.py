@@ -14,10 +14,11 @@ from models.progress import SilentProgress
 from models.registry import Registry
 from service import publisher
 from service.store import candidate_codec, generation_store, keys
-from service.store.connection import RedisSettings, connect_blocking
+from service.store.connection import connect_blocking
 from service.store.generation_record import GenerationState
 from service.store.generation_store import GenerationStore
 from tests.models.samples import small_table, write_small_artifact
+from tests.redis_fixtures import patient
 
 TENANT = "local"
 KILLS = 20
@@ -87,7 +88,7 @@ def test_what_a_killed_publisher_left_is_removed_once_its_lease_ended(
     registry: Registry, store: GenerationStore, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.promote(write_large_artifact(registry.root, monkeypatch))
-    with connect_blocking(RedisSettings(url=redis_url)) as connection:
+    with connect_blocking(patient(redis_url)) as connection:
         dying = GenerationStore(connection)
         record = dying.begin(TENANT, "20260101-0123456789ab", registry.manifest(registry.versions()[0]).last_event_time)
         dying.write_items(TENANT, record.generation, b"items")

@@ -19,6 +19,7 @@ from service.store.generation_store import GenerationStore
 from service.store.generation_sweep import sweep
 from service.store.store import Store
 from tests.models.samples import CUSTOMER_IDS, small_item_model, small_table
+from tests.redis_fixtures import patient
 
 TENANT = "local"
 SILENT = SilentProgress()
@@ -70,7 +71,7 @@ async def test_a_server_loads_the_item_model_that_was_published(
     registry: Registry, versions: list[str], store: GenerationStore, redis_url: str
 ) -> None:
     publish(registry, store)
-    server = Store.open(RedisSettings(url=redis_url))
+    server = Store.open(patient(redis_url))
     pointer = await server.models.pointer(TENANT)
     assert pointer is not None
     model = await server.models.load_items(TENANT, pointer)
@@ -286,7 +287,7 @@ def test_moves_through_a_server_end_in_the_same_state(
     publish(registry, store, versions[1])
 
     async def move() -> list[int]:
-        server = Store.open(RedisSettings(url=redis_url))
+        server = Store.open(patient(redis_url))
         moved = [await server.models.roll_back(TENANT), await server.models.promote(TENANT, versions[1])]
         await server.models.sweep(TENANT)
         await server.aclose()

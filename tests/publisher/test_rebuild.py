@@ -10,13 +10,13 @@ from models.registry import Registry
 from service import publisher
 from service.publisher import Rebuilt
 from service.store.catalog_store import apply_blocking
-from service.store.connection import RedisSettings
 from service.store.customer_reader import CustomerRead
 from service.store.event_log import append_blocking, read_log
 from service.store.exports import write_catalog, write_events
 from service.store.generation_store import GenerationStore
 from service.store.store import Store
 from tests.models.samples import CUSTOMER_IDS
+from tests.redis_fixtures import patient
 from tests.store import samples
 from tests.store.test_catalog_store import SHOP
 
@@ -26,7 +26,7 @@ EVENTS = [samples.event(number, CUSTOMER_IDS[number % 3]) for number in range(20
 
 async def state_of(url: str) -> tuple[object, CustomerRead]:
     """Give everything that a server process reads: catalogue records and customers."""
-    store = Store.open(RedisSettings(url=url))
+    store = Store.open(patient(url))
     catalog = await store.catalog.load(TENANT)
     live = await store.models.pointer(TENANT)
     assert live is not None
@@ -43,7 +43,7 @@ async def test_an_emptied_redis_is_filled_again_from_files(
     append_blocking(store.connection, TENANT, EVENTS)
     before_catalog, before = await state_of(redis_url)
     catalog_file, events_file = tmp_path / "catalog.jsonl", tmp_path / "events.jsonl"
-    server = Store.open(RedisSettings(url=redis_url))
+    server = Store.open(patient(redis_url))
     write_catalog(catalog_file, await server.catalog.load(TENANT))
     await server.aclose()
     write_events(events_file, read_log(store.connection, TENANT))

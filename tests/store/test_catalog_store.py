@@ -12,6 +12,7 @@ from service.store import catalog_store
 from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, connect
 from service.store.exports import read_catalog, read_events, write_catalog, write_events
+from tests.redis_fixtures import patient
 from tests.store import samples
 
 TENANT = "local"
@@ -25,14 +26,14 @@ SHOP = CatalogChange(
 
 @pytest.fixture(params=["redis_url", "redis_cluster_url"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[CatalogStore]:
-    connection = connect(RedisSettings(url=request.getfixturevalue(request.param)))
+    connection = connect(patient(request.getfixturevalue(request.param)))
     yield CatalogStore(connection)
     await connection.aclose()
 
 
 @pytest.fixture
 async def connection(redis_url: str) -> AsyncIterator[AsyncConnection]:
-    connection = connect(RedisSettings(url=redis_url))
+    connection = connect(patient(redis_url))
     yield connection
     await connection.aclose()
 

@@ -14,6 +14,7 @@ from service.store.customer_reader import CustomerReader
 from service.store.embedded import EmbeddedRedis
 from service.store.event_log import EventLog
 from service.store.generation_record import GenerationRecord, GenerationState
+from tests.redis_fixtures import patient
 from tests.store import samples
 
 TENANT = "local"
@@ -48,7 +49,7 @@ async def fill(connection: AsyncConnection) -> None:
 
 @pytest.fixture
 async def connection(redis_url: str) -> AsyncIterator[AsyncConnection]:
-    connection = connect(RedisSettings(url=redis_url))
+    connection = connect(patient(redis_url))
     await fill(connection)
     yield connection
     await connection.aclose()
@@ -83,7 +84,7 @@ async def test_another_generation_has_other_lists_and_the_pointer_tells(connecti
 
 
 async def test_an_empty_redis_has_no_pointer(redis_url: str) -> None:
-    connection = connect(RedisSettings(url=redis_url))
+    connection = connect(patient(redis_url))
     assert (await CustomerReader(connection).read(TENANT, GENERATION, [], 5)).pointer is None
     await connection.aclose()
 
@@ -177,7 +178,7 @@ async def test_a_frozen_redis_costs_no_more_than_the_time_allowed_and_recovers_b
 async def test_a_redis_that_died_is_said_to_be_unavailable_and_used_again_when_it_is_back(
     own_redis: EmbeddedRedis,
 ) -> None:
-    connection = connect(RedisSettings(url=own_redis.url))
+    connection = connect(patient(own_redis.url))
     await fill(connection)
     reader = CustomerReader(connection)
     assert await read_one(reader, 1)
@@ -196,7 +197,7 @@ async def test_a_redis_that_died_is_said_to_be_unavailable_and_used_again_when_i
 
 
 async def test_a_cluster_answers_as_one_server_does(redis_cluster_url: str) -> None:
-    connection = connect(RedisSettings(url=redis_cluster_url))
+    connection = connect(patient(redis_cluster_url))
     await fill(connection)
     reader = CustomerReader(connection)
     assert all(await asyncio.gather(*(read_one(reader, number) for number in range(200))))

@@ -8,10 +8,11 @@ from models.errors import UnavailableError
 from models.events import Event
 from models.profile import MAXIMAL_PROFILE_EVENTS
 from service.store import event_log, keys
-from service.store.connection import AsyncConnection, RedisSettings, connect, connect_blocking
+from service.store.connection import AsyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
 from service.store.embedded import EmbeddedRedis
 from service.store.event_log import AppendResult, EventLog, EventLogSettings, append_blocking, read_log
+from tests.redis_fixtures import patient
 from tests.store import samples
 
 TENANT = "local"
@@ -19,14 +20,14 @@ TENANT = "local"
 
 @pytest.fixture(params=["redis_url", "redis_cluster_url"])
 async def connection(request: pytest.FixtureRequest) -> AsyncIterator[AsyncConnection]:
-    connection = connect(RedisSettings(url=request.getfixturevalue(request.param)))
+    connection = connect(patient(request.getfixturevalue(request.param)))
     yield connection
     await connection.aclose()
 
 
 @pytest.fixture
 async def single(redis_url: str) -> AsyncIterator[AsyncConnection]:
-    connection = connect(RedisSettings(url=redis_url))
+    connection = connect(patient(redis_url))
     yield connection
     await connection.aclose()
 
@@ -37,7 +38,7 @@ async def item_ids_of(connection: AsyncConnection, customer_id: str) -> list[str
 
 
 def log_of(url: str) -> list[Event]:
-    with connect_blocking(RedisSettings(url=url)) as blocking:
+    with connect_blocking(patient(url)) as blocking:
         return list(read_log(blocking, TENANT))
 
 
@@ -108,12 +109,12 @@ async def test_the_functions_come_back_after_redis_forgot_them(single: AsyncConn
 
 
 def test_appending_works_without_an_event_loop_too(redis_url: str) -> None:
-    with connect_blocking(RedisSettings(url=redis_url)) as blocking:
+    with connect_blocking(patient(redis_url)) as blocking:
         assert append_blocking(blocking, TENANT, [samples.event(1), samples.event(1)]) == AppendResult(1, 1)
 
 
 async def test_what_a_frozen_redis_did_not_confirm_is_not_acknowledged(own_redis: EmbeddedRedis) -> None:
-    connection = connect(RedisSettings(url=own_redis.url))
+    connection = connect(patient(own_redis.url))
     log = EventLog(connection)
     await log.append(TENANT, [samples.event(1)], 5)
     process_id = own_redis.process_id
@@ -129,7 +130,7 @@ async def test_what_a_frozen_redis_did_not_confirm_is_not_acknowledged(own_redis
 
 
 async def test_a_redis_that_may_not_write_is_said_to_be_unavailable(own_redis: EmbeddedRedis) -> None:
-    connection = connect(RedisSettings(url=own_redis.url))
+    connection = connect(patient(own_redis.url))
     await connection.client.execute_command("CONFIG SET", "maxmemory", "1")
     with pytest.raises(UnavailableError):
         await EventLog(connection).append(TENANT, [samples.event(1)], 5)
