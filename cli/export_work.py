@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from cli.publishing import RedisTarget, reaching, redis_settings
+from cli.publishing import RedisTarget, reaching, redis_settings, redis_url_of
 from cli.session import Session
 from models.catalog import Catalog
 from models.errors import PreconditionError
@@ -11,7 +11,6 @@ from models.progress import Progress
 from service.settings import Settings
 from service.store.catalog_store import CatalogStore, apply_blocking
 from service.store.connection import connect
-from service.store.embedded import EmbeddedRedis
 from service.store.event_log import read_log
 from service.store.exports import read_catalog, write_catalog, write_events
 
@@ -20,11 +19,8 @@ def export_catalog(session: Session, target: RedisTarget, path: Path) -> int:
     """Write the catalogue to ``path`` and give the number of its records."""
     settings = target.settings(session)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if settings.redis_url:
-        catalog = asyncio.run(_load(settings, settings.redis_url))
-    else:
-        with EmbeddedRedis(settings.home / "redis") as embedded:
-            catalog = asyncio.run(_load(settings, embedded.url))
+    with redis_url_of(settings) as url:
+        catalog = asyncio.run(_load(settings, url))
     if not any((catalog.items, catalog.offers, catalog.placements, catalog.audiences)):
         raise PreconditionError(
             f"the catalogue in Redis is empty, so {path} was not written: `dangol rebuild` fills it"

@@ -30,6 +30,7 @@ def serve(
     ready_file: Annotated[
         Path | None, typer.Option("--ready-file", help="Where to write the addresses once they are open.")
     ] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="The transport: auto, envoy or grpcio.")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
 ) -> None:
     """Serve offers over gRPC until Ctrl-C or SIGTERM; calls in flight are finished first.
@@ -47,6 +48,7 @@ def serve(
         "redis_url": redis_url,
         "tenant": tenant,
         "ready_file": ready_file,
+        "engine": engine,
         "log_level": log_level,
     }
     given = {name: value for name, value in options.items() if value is not None}

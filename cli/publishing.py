@@ -1,10 +1,11 @@
 """What the commands that write to Redis share: which Redis, and the publisher's calls."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.interrupts import uninterrupted
 from cli.session import Session
 from models.progress import Progress
 from service import publisher
@@ -32,15 +33,30 @@ class RedisTarget:
 
 
 @contextmanager
-def reaching(settings: Settings) -> Iterator[SyncConnection]:
-    """Connect to the Redis of the settings; the private one runs as long as the context, unless others use it too."""
+def private_redis(home: Path) -> Iterator[str]:
+    """Give the URL of the private Redis of a home; it runs as long as the context, unless others use it too."""
+    with ExitStack() as stack:
+        with uninterrupted():
+            embedded = stack.enter_context(EmbeddedRedis(home / "redis"))
+        yield embedded.url
+
+
+@contextmanager
+def redis_url_of(settings: Settings) -> Iterator[str]:
+    """Give the URL of the Redis that the settings mean, which may be the private one."""
     if settings.redis_url:
-        with connect_blocking(redis_settings(settings, settings.redis_url), timeout=BULK_TIMEOUT) as connection:
-            yield connection
+        yield settings.redis_url
         return
+    with private_redis(settings.home) as url:
+        yield url
+
+
+@contextmanager
+def reaching(settings: Settings) -> Iterator[SyncConnection]:
+    """Connect to the Redis that the settings mean."""
     with (
-        EmbeddedRedis(settings.home / "redis") as embedded,
-        connect_blocking(redis_settings(settings, embedded.url), timeout=BULK_TIMEOUT) as connection,
+        redis_url_of(settings) as url,
+        connect_blocking(redis_settings(settings, url), timeout=BULK_TIMEOUT) as connection,
     ):
         yield connection
 

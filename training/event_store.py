@@ -72,6 +72,8 @@ class EventStore:
                 "preserve_insertion_order": False,
             },
         )
+        # DuckDB would draw a bar of its own on stdout, where a command's answer belongs.
+        self._connection.execute("SET enable_progress_bar = false")
         # Compressing what is read a few times and thrown away costs more than reading it.
         self._connection.execute("SET force_compression = 'uncompressed'")
         self._connection.execute(f"SET TimeZone = {quote_text(time_zone)}")

@@ -91,6 +91,8 @@ def _convert(source: Path, folder: Path, households: int, progress: Progress) ->
     cut = CUT.replace(tzinfo=None)
     with duckdb.connect() as database, progress.stage("reading the purchases", 2 + len(_OUTPUTS)) as stage:
         database.execute("SET TimeZone = 'UTC'")
+        # DuckDB would draw a bar of its own on stdout.
+        database.execute("SET enable_progress_bar = false")
         for table in queries.TABLES:
             database.execute(f"CREATE VIEW {table} AS FROM {quoted(source / f'{table}.parquet')}")
         _write(database, folder / "events.parquet", queries.EVENTS, {"households": households})

@@ -15,17 +15,17 @@ from cli.demo.catalog import DemoCatalog, build, upload
 from cli.demo.data import CUT, DemoData, locate, prepare
 from cli.demo.households import Purchases, chosen, read_purchases
 from cli.demo.model import trained
-from cli.demo.server import ServerProcess, ending_in_order, refuse_second
+from cli.demo.server import ServerProcess, refuse_second
+from cli.interrupts import ending_in_order
 from cli.messages import document_of
 from cli.output import people, print_json, progress_bars
-from cli.publishing import RedisTarget, publish
+from cli.publishing import RedisTarget, private_redis, publish
 from cli.session import Session
 from cli.training_report import show_evaluation
 from dangol.client import Client
 from dangol.v1.offer_service_pb2 import RecommendOffersResponse
 from models.manifest import Manifest
 from models.progress import Progress
-from service.store.embedded import EmbeddedRedis
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ def run_demo(session: Session, options: DemoOptions) -> None:
         manifest = _learn(data, home, options, progress, console)
         # What earlier runs recorded would change what households are offered now.
         shutil.rmtree(home / "redis", ignore_errors=True)
-        with EmbeddedRedis(home / "redis") as redis:
-            publish(Session(home), RedisTarget(redis.url), None, progress)
+        with private_redis(home) as redis_url:
+            publish(Session(home), RedisTarget(redis_url), None, progress)
             with ServerProcess(home) as server:
                 catalog = build(data, datetime.now(UTC))
                 purchases = read_purchases(data, catalog.targeted())

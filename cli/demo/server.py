@@ -2,16 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
+from cli.interrupts import uninterrupted
 from dangol.client import Client, ClientError
 from models.errors import PreconditionError, UnavailableError
 
@@ -60,7 +58,7 @@ class ServerProcess:
         # What the person has set for a server of their own must not reach this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DANGOL_")}
         environment["DANGOL_DRAIN_DELAY"] = "0"
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as log, uninterrupted():
             # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then ends the server.
             self._process = subprocess.Popen(  # noqa: S603 - this very program, without a shell
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -113,32 +111,6 @@ def refuse_second(home: Path) -> None:
             raise PreconditionError(
                 f"a demo that was kept still serves at {address}: stop it with `kill {process_id}`, then try again"
             )
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C off while something is put away."""
-    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, earlier)
-
-
-@contextmanager
-def ending_in_order() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is put away."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _serves(client: Client) -> bool:
