@@ -131,6 +131,16 @@ def test_neighbors_name_the_item_that_contributed_most(tmp_path: Path) -> None:
     assert evidence[chips] == beer | VIEWED_FLAG
 
 
+def test_a_customer_who_bought_everything_tells_a_bounded_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(f"c{number}", item) for number in range(6) for item in ("bread", "butter")]
+    rows += [row("robot", item) for item in ("bread", "butter", *(f"item-{number}" for number in range(60)))]
+    interactions = interactions_of(tmp_path, rows)
+    monkeypatch.setattr("training.sources.neighbors.MAXIMAL_HISTORY", 10)
+    neighbors = learn_neighbors(interactions, count=80, seed=1, threads=1)
+    assert neighbors.rows[0, 0] == 1
+    assert neighbors.counts.max() <= 25
+
+
 def test_popular_counts_the_window_only(tmp_path: Path) -> None:
     rows = [row(f"c{number}", "old-hit", 90) for number in range(9)] + [row("a", "new"), row("b", "new")]
     interactions = interactions_of(tmp_path, rows)

@@ -22,6 +22,9 @@ MAXIMAL_CELLS = 4_000_000
 """Cells that neighbours are learned from; beyond, a seeded sample of the customers, so that memory stays bounded."""
 
 _CUSTOMER_EXPONENT = 0.4
+MAXIMAL_HISTORY = 250
+"""Items of one customer that neighbours are learned from, more or less: the work grows with the square."""
+
 _SCORE_SHIFT, _SCORE_MASK = np.uint64(6), np.uint64(2**31 - 1)
 _ITEM_SHIFT = np.uint64(37)
 _PLACE_MASK = np.uint64(63)
@@ -116,12 +119,18 @@ def _groups(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.flo
 
 
 def _sampled(interactions: Interactions, seed: int) -> csr_matrix:
-    matrix = interactions.matrix
-    if matrix.nnz <= MAXIMAL_CELLS:
+    """Draw customers when there are too many cells, and cells of those whose history is too long."""
+    matrix, randomness = interactions.matrix, np.random.default_rng(seed)
+    if matrix.nnz > MAXIMAL_CELLS:
+        share = MAXIMAL_CELLS / matrix.nnz
+        matrix = matrix[np.flatnonzero(randomness.random(matrix.shape[0]) < share)]
+    lengths = np.diff(matrix.indptr)
+    if lengths.max(initial=0) <= MAXIMAL_HISTORY:
         return matrix
-    share = MAXIMAL_CELLS / matrix.nnz
-    chosen = np.flatnonzero(np.random.default_rng(seed).random(matrix.shape[0]) < share)
-    return matrix[chosen]
+    shares = np.minimum(1, MAXIMAL_HISTORY / np.maximum(lengths, 1)).astype(np.float32)
+    kept = randomness.random(matrix.nnz, dtype=np.float32) < np.repeat(shares, lengths)
+    starts = np.append(0, np.cumsum(kept))[matrix.indptr]
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)
 
 
 def _weighted(matrix: csr_matrix) -> csr_matrix:
