@@ -32,6 +32,9 @@ def serve(
     ] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="The transport: auto, envoy or grpcio.")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
+    print_envoy_config: Annotated[
+        bool, typer.Option("--print-envoy-config", help="Only show, as JSON, how Envoy would be configured.")
+    ] = False,
 ) -> None:
     """Serve offers over gRPC until Ctrl-C or SIGTERM; calls in flight are finished first.
 
@@ -39,6 +42,7 @@ def serve(
 
     Example: `dangol serve --listen 0.0.0.0:7411`
     """
+    from service.server import envoy_configuration_text
     from service.server import serve as run_server
     from service.settings import read_settings
 
@@ -52,7 +56,11 @@ def serve(
         "log_level": log_level,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    run_server(read_settings(home=session_of(context).home, **given))
+    settings = read_settings(home=session_of(context).home, **given)
+    if print_envoy_config:
+        typer.echo(envoy_configuration_text(settings), nl=False)
+    else:
+        run_server(settings)
 
 
 def health(

@@ -1,5 +1,6 @@
 """The settings of a server process: read once at its start, from the environment and the command line."""
 
+import json
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -30,7 +31,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".dangol"), description="Directory of the private Redis and of the models")
     listen: Listen = Field("127.0.0.1:7411", description="Address for gRPC; port 0 takes a free one")
-    engine: Literal["grpcio"] = Field("grpcio", description="Transport")
+    engine: Literal["auto", "envoy", "grpcio"] = Field(
+        "grpcio", description="Transport; `auto` takes Envoy where it can run, and grpcio elsewhere"
+    )
     metrics_listen: Listen | Literal["off"] = Field(
         "127.0.0.1:0", description="Address for Prometheus; port 0 takes a free one; `off` for none"
     )
@@ -64,6 +67,19 @@ class Settings(BaseSettings):
     maximal_connection_age: float = Field(
         0.0, ge=0, le=86_400, description="Seconds after which a client is asked to connect anew; 0 never"
     )
+    maximal_streams: int = Field(1024, ge=1, le=1 << 30, description="Calls at once on one connection")
+    tls_certificate_file: Path | None = Field(None, description="PEM file to show callers; without one no TLS")
+    tls_key_file: Path | None = Field(None, description="PEM file of that certificate's key")
+    tls_client_ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that callers' certificates are checked against, for mutual TLS"
+    )
+    web_origins: tuple[str, ...] = Field(
+        (), description='JSON list of origins whose pages may call by gRPC-Web, `["*"]` for all; engine `envoy` only'
+    )
+    access_log: Path | None = Field(None, description="File for a line per HTTP request; engine `envoy` only")
+    envoy_admin: Listen | Literal["off"] = Field(
+        "off", description="Address of Envoy's admin port, on the loopback only; `off` keeps it on a private socket"
+    )
     reflection: bool = Field(True, description="Whether server reflection is offered")
     extra_event_types: tuple[str, ...] = Field((), description="JSON list of event types besides the built-in ones")
 
@@ -82,6 +98,21 @@ class Settings(BaseSettings):
             parts = event_type.split("-")
             if len(event_type) > 32 or not all(part.isalnum() and part.islower() and part.isascii() for part in parts):
                 raise ValueError(f"extra_event_types: {event_type!r} is not kebab-case of at most 32 bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file belong together")
+        if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
+            raise ValueError("tls_client_ca_file needs tls_certificate_file")
+        return self
+
+    @model_validator(mode="after")
+    def _check_admin(self) -> Self:
+        host = self.envoy_admin.rpartition(":")[0].strip("[]")
+        if self.envoy_admin != "off" and host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("envoy_admin: whoever reaches the admin port can stop the server: loopback only")
         return self
 
     @property
@@ -109,6 +140,18 @@ def read_settings(**given: object) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
         raise InvalidInputError(name, first["msg"]) from None
+
+
+def hand_over(settings: Settings, **changed: object) -> str:
+    """Write settings down for another process of this server, secrets included, with some of them changed."""
+    given = settings.model_dump(mode="json") | changed
+    given["log_hash_key"] = settings.log_hash_key.get_secret_value()
+    return json.dumps(given)
+
+
+def handed_over(written: str) -> Settings:
+    """Give the settings that :func:`hand_over` wrote. Every one is given, so the environment has no say."""
+    return read_settings(**json.loads(written))
 
 
 def split_address(address: str) -> tuple[str, int]:

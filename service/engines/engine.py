@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -28,6 +29,15 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Names PEM files. With ``client_ca_file`` only callers with a certificate of that authority are let in."""
+
+    certificate_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """Says where an engine listens and what it refuses. Sizes are bytes, times seconds."""
 
@@ -39,6 +49,8 @@ class EngineSettings:
     keepalive_timeout: float = 10.0
     minimal_ping_interval: float = 10.0
     maximal_connection_age: float = 0.0
+    maximal_streams: int = 1024
+    tls: TlsSettings | None = None
 
 
 class Engine(Protocol):

@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 
 from models.errors import InvalidInputError
-from service.engines.engine import Calls, EngineSettings, Metadata
+from service.engines.engine import Calls, EngineSettings, Metadata, TlsSettings
 from service.handlers.errors import StatusError, UnimplementedError
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -33,11 +33,17 @@ class GrpcioEngine:
         """Listen, and give the port. InvalidInputError naming ``port`` when it cannot be had."""
         address = f"{self._settings.host}:{self._settings.port}"
         try:
-            port = self._server.add_insecure_port(address)
+            port = self._add_port(address)
         except RuntimeError as error:
             raise InvalidInputError("port", f"cannot listen on {address}") from error
         await self._server.start()
         return port
+
+    def _add_port(self, address: str) -> int:
+        tls = self._settings.tls
+        if tls is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, _credentials(tls))
 
     async def stop(self, grace: float) -> None:
         """Take no new calls, let those in flight finish for ``grace`` seconds, then end them."""
@@ -109,6 +115,7 @@ def _options(settings: EngineSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", _milliseconds(settings.keepalive_time)),
         ("grpc.keepalive_timeout_ms", _milliseconds(settings.keepalive_timeout)),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.max_concurrent_streams", settings.maximal_streams),
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(settings.minimal_ping_interval)),
         # Each process has a port of its own unless the operator shares one on purpose; a taken port is an error.
         ("grpc.so_reuseport", 0),
@@ -116,6 +123,15 @@ def _options(settings: EngineSettings) -> list[tuple[str, int]]:
     if settings.maximal_connection_age > 0:
         options.append(("grpc.max_connection_age_ms", _milliseconds(settings.maximal_connection_age)))
     return options
+
+
+def _credentials(tls: TlsSettings) -> grpc.ServerCredentials:
+    authority = tls.client_ca_file
+    return grpc.ssl_server_credentials(
+        [(tls.key_file.read_bytes(), tls.certificate_file.read_bytes())],
+        root_certificates=authority.read_bytes() if authority is not None else None,
+        require_client_auth=authority is not None,
+    )
 
 
 def _milliseconds(seconds: float) -> int:

@@ -9,7 +9,7 @@ from service.store.embedded import EmbeddedRedis
 from tests.models_fixtures import candidate, candidate_list, item_model
 from tests.server_fixtures import RunningServer, publish_model, running_server
 
-ENGINES = ("grpcio",)
+ENGINES = ("grpcio", "envoy")
 
 
 @pytest.fixture(scope="module", params=ENGINES)

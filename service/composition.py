@@ -1,0 +1,196 @@
+"""The composition root: every part of a server is made here, handed what it needs, and ended in order.
+
+Which engine carries the calls is decided elsewhere; the parts do not know it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
+
+from models.errors import DangolError, InvalidInputError, UnavailableError
+from models.registry import Registry
+from service.handlers.admission import Admission
+from service.handlers.api import SERVICE_NAMES, Api
+from service.handlers.caller import Caller
+from service.handlers.catalog_handlers import CatalogHandlers
+from service.handlers.customer_reads import CustomerReads, ReadSettings
+from service.handlers.dispatcher import Dispatcher, Metadata
+from service.handlers.event_handlers import EventHandlers
+from service.handlers.health import Health
+from service.handlers.housekeeping import Housekeeping
+from service.handlers.model_handlers import ModelHandlers
+from service.handlers.offers import OfferHandlers
+from service.handlers.snapshots import Snapshots, SnapshotSettings
+from service.handlers.telemetry import Telemetry
+from service.settings import Settings, split_address
+from service.store.connection import RedisSettings
+from service.store.health import RedisHealth
+from service.store.store import Store
+
+LOCAL_IDENTITY = "local"
+_FACTS_TIMEOUT = 2.0
+_PROBE_PATIENCE = 2  # read timeouts that a lost Redis gets to answer a probe
+_GIVE_UP_READ = 8  # read timeouts after which the connection of an unanswered read is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Holds what a running server is made of, but for the engine."""
+
+    dispatcher: Dispatcher
+    health: Health
+    admission: Admission
+    snapshots: Snapshots
+    reads: CustomerReads
+    housekeeping: Housekeeping
+    metrics: CollectorRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Is a server at work: its parts, its background tasks, and the port of its metrics."""
+
+    parts: Parts
+    tasks: list[asyncio.Task[None]]
+    metrics_port: int | None
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
+    """Run everything but the engine as long as the context. InvalidInputError when metrics cannot be served there."""
+    log = structlog.get_logger("dangol")
+    async with _opened(_redis_settings(settings, redis_url)) as store:
+        with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
+            parts = _compose(settings, store, executor)
+            await _warn_of(store.health, log)
+            await parts.snapshots.refresh()
+            with _metrics(settings, parts.metrics) as metrics_port, _tasks(parts) as tasks:
+                yield Running(parts, tasks, metrics_port)
+
+
+def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> Parts:
+    """Make every part and hand it what it needs."""
+    registry = CollectorRegistry()
+    telemetry = Telemetry(registry, settings.hash_key, log_calls=settings.log_calls)
+    health = Health(SERVICE_NAMES)
+    admission = Admission(settings.maximal_calls)
+    snapshots = Snapshots(
+        store.models,
+        store.catalog,
+        executor,
+        SnapshotSettings(settings.tenant, settings.poll_interval),
+        on_change=lambda: health.set_serving(snapshots.is_loaded),
+    )
+    read_settings = ReadSettings(
+        settings.read_timeout, settings.probe_interval, _PROBE_PATIENCE * settings.read_timeout
+    )
+    reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
+    housekeeping = Housekeeping(store.models, settings.tenant)
+    api = Api(
+        offers=OfferHandlers(snapshots, reads),
+        events=EventHandlers(store.events, settings.write_timeout, frozenset(settings.extra_event_types)),
+        catalog=CatalogHandlers(store.catalog, snapshots, settings.write_timeout),
+        models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
+        health=health,
+        reflects=settings.reflection,
+    )
+    telemetry.watch(lambda: admission.in_flight, lambda: snapshots.generation, lambda: snapshots.age)
+    dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
+    return Parts(dispatcher, health, admission, snapshots, reads, housekeeping, registry)
+
+
+@contextlib.contextmanager
+def _tasks(parts: Parts) -> Iterator[list[asyncio.Task[None]]]:
+    """Run what goes on in the background as long as the context."""
+    coroutines = (parts.snapshots.follow(), parts.reads.probe(), parts.housekeeping.run())
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _local_caller(tenant: str) -> Callable[[Metadata], Caller]:
+    """Take every call for one of the local shop: whoever reaches the port may call."""
+    caller = Caller(LOCAL_IDENTITY, tenant)
+    return lambda _metadata: caller
+
+
+def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str], None]:
+    """Let the registry's CURRENT follow the pointer, and have the lists that came or went seen to."""
+    directory = settings.registry_directory
+    log = structlog.get_logger("dangol")
+
+    def moved(version: str) -> None:
+        housekeeping.nudge()
+        if directory is None:
+            return
+        try:
+            Registry(directory).promote(version)
+        except (DangolError, OSError) as error:
+            # The pointer in Redis has moved already; what is served is right, only the directory lags behind.
+            log.warning("CURRENT of the registry could not follow", model_version=version, problem=str(error))
+
+    return moved
+
+
+def _redis_settings(settings: Settings, url: str) -> RedisSettings:
+    return RedisSettings(
+        url=url,
+        username=settings.redis_username,
+        password_file=settings.redis_password_file,
+        ca_file=settings.redis_ca_file,
+        certificate_file=settings.redis_certificate_file,
+        key_file=settings.redis_key_file,
+        connect_timeout=settings.redis_connect_timeout,
+        command_timeout=settings.redis_command_timeout,
+        read_timeout=_GIVE_UP_READ * settings.read_timeout,
+        pool_size=settings.redis_pool_size,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: RedisSettings) -> AsyncIterator[Store]:
+    store = Store.open(settings)
+    try:
+        yield store
+    finally:
+        await store.aclose()
+
+
+@contextlib.contextmanager
+def _metrics(settings: Settings, registry: CollectorRegistry) -> Iterator[int | None]:
+    """Serve metrics over HTTP and give the port; None when they are off."""
+    if settings.metrics_listen == "off":
+        yield None
+        return
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    host, port = split_address(settings.metrics_listen)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise InvalidInputError("metrics_listen", f"cannot listen on {settings.metrics_listen}") from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def _warn_of(redis: RedisHealth, log: structlog.stdlib.BoundLogger) -> None:
+    """Say what an operator should know of this Redis. PreconditionError when it is too old to be used."""
+    try:
+        facts = await redis.facts(_FACTS_TIMEOUT)
+    except UnavailableError as error:
+        log.warning("redis cannot be reached yet", problem=str(error))
+        return
+    for warning in facts.warnings:
+        log.warning(warning)
