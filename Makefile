@@ -122,7 +122,7 @@ image-check: $(INSTALLED) ## Perform the image's install steps in an empty folde
 ##### To measure it
 
 .PHONY: bench
-bench: bench-train bench-publish bench-serving ## Measure every figure that the documentation quotes
+bench: bench-train bench-publish bench-serving bench-faults ## Measure every figure that the documentation quotes
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## Training against bare implicit on the same matrix: time and memory
@@ -135,6 +135,10 @@ bench-publish: $(INSTALLED) ## Publishing against bare pipelined SETs: speed and
 .PHONY: bench-serving
 bench-serving: $(INSTALLED) ## RecommendOffers against the engine's bare echo: calls per second, p50, p99
 	@$(RUN) benchmarks.bench_serving
+
+.PHONY: bench-faults
+bench-faults: $(INSTALLED) ## What clients notice: publishers killed, models moved, Redis lost, servers drained
+	@$(RUN) benchmarks.bench_faults
 
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
