@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -27,7 +28,8 @@ import uvloop
 from benchmarks.load import Load, Outcome, run_load
 from benchmarks.report import report
 from benchmarks.shop import customer_id, publish_shop
-from dangol.v1.offer_service_pb2 import RecommendOffersRequest, RecommendOffersResponse
+from dangol.v1.offer_service_pb2 import RecommendOffersRequest
+from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 from service.server import serve
 from service.settings import read_settings
 from service.store.embedded import EmbeddedRedis
@@ -126,10 +128,8 @@ def _report(ours: Measured, bare: Measured, half: float) -> None:
 def _check(address: str) -> None:
     """Make sure that what is measured is a whole answer: ten offers with reasons, nothing degraded."""
     with grpc.insecure_channel(address) as channel:
-        ask = channel.unary_unary(
-            PATH, RecommendOffersRequest.SerializeToString, RecommendOffersResponse.FromString, _registered_method=True
-        )
-        answer = ask(RecommendOffersRequest(customer_id=customer_id(0), placements=["default"]), timeout=10)
+        request = RecommendOffersRequest(customer_id=customer_id(0), placements=["default"])
+        answer = OfferServiceStub(channel).RecommendOffers(request, timeout=10)
     offers = answer.slates[0].offers
     if answer.served.degraded or len(offers) != 10 or not all(offer.reasons and offer.terms for offer in offers):
         msg = f"the server does not give whole answers: {answer}"
@@ -187,8 +187,8 @@ async def _serve_echo(directory: Path) -> None:
 
 
 class _Echo(grpc.GenericRpcHandler):
-    def service(self, _details: grpc.HandlerCallDetails) -> object:
-        return grpc.unary_unary_rpc_method_handler(_give_back)
+    def service(self, _details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        return grpc.unary_unary_rpc_method_handler(cast("Any", _give_back))
 
 
 async def _give_back(request: bytes, _context: object) -> bytes:

@@ -120,7 +120,7 @@ class _Caller(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         settings = (4).to_bytes(2, "big") + _WINDOW.to_bytes(4, "big")
         grown = (_WINDOW - _FIRST_WINDOW).to_bytes(4, "big")
-        transport.write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW_UPDATE, 0, 0, grown))
+        self._transport.write(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + _frame(_WINDOW_UPDATE, 0, 0, grown))
 
     def call(self, begin: float) -> None:
         """Begin a call whose latency counts from ``begin``."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
@@ -10,8 +11,9 @@ from google.protobuf.message_factory import GetMessageClass
 
 from service.handlers.caller import Caller, Context
 
-Handler = Callable[[Caller, "Message", Context], Awaitable[Message]]
-StreamHandler = Callable[[Caller, AsyncIterator["Message"], Context], AsyncIterator[Message]]
+# Each handler takes messages of one class; the table holds which, so that only what fits ever reaches it.
+Handler = Callable[[Caller, Any, Context], Awaitable[Message]]
+StreamHandler = Callable[[Caller, AsyncIterator[Any], Context], AsyncIterator[Message]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -32,14 +32,16 @@ ASK_ADA = RecommendOffersRequest(customer_id="ada", placements=["default"])
 
 def status_of(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, status_pb2.Status]:
     """Give the code, the message and the details of a failed call."""
-    assert isinstance(error, grpc.Call)
-    packed = [value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"]
-    return error.code(), error.details() or "", status_pb2.Status.FromString(packed[0] if packed else b"")
+    call = cast("grpc.Call", error)
+    packed = [value for key, value in call.trailing_metadata() or () if key == "grpc-status-details-bin"]
+    details = status_pb2.Status.FromString(cast("bytes", packed[0]) if packed else b"")
+    return call.code(), call.details() or "", details
 
 
 def raw(channel: grpc.Channel, path: str, request: bytes, **options: Any) -> bytes:  # noqa: ANN401 - grpc's options
     """Call a path with bytes, as no generated code would."""
-    return bytes(channel.unary_unary(path, _registered_method=False)(request, timeout=10, **options))
+    call: Any = channel.unary_unary(path)
+    return bytes(call(request, timeout=10, **options))
 
 
 def test_every_unary_service_answers(channel: grpc.Channel) -> None:

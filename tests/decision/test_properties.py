@@ -1,5 +1,6 @@
 """What must hold for every shop: tried on random ones."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -7,18 +8,27 @@ from hypothesis import strategies as st
 
 from models.candidates import BOUGHT_FLAG
 from models.catalog import Catalog
-from models.offers import Audience, Offer, OfferStatus, Placement, Rebuys
+from models.offers import Audience, Item, ItemFilter, Money, Offer, OfferStatus, Placement, Rebuys
+from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
+from models.profile import ProfileEvent
+from models.terms import Cooldown, WeeklyHours
+from service.decision.arrangement import AppliedRule
 from service.decision.query import Customer, Query, SlateQuery
 from service.decision.slate import Choice, decide
 from service.decision.snapshot import build_snapshot
+from service.decision.terms import TraceRule
+from service.decision.traces import trace_offers
 from tests.decision.samples import NOW, catalog, customer, did, snapshot
 from tests.models_fixtures import LAST_EVENT_TIME, candidate, candidate_list, item_id, item_model
 
 ITEMS = 12
+PINNED = (AppliedRule.PINNED,)
 ROWS = st.integers(0, ITEMS - 1)
 MODEL = item_model(ITEMS, neighbors={row: [((row + 1) % ITEMS, 0.9), ((row + 5) % ITEMS, 0.4)] for row in range(ITEMS)})
 CHANNELS = ("web", "push")
 PLACEMENTS = ("home-top", "cart-side")
+CATEGORIES = ("bread", "wine")
+LABELS = ("new", "clearance")
 
 
 def _subset(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -27,7 +37,16 @@ def _subset(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
 
 def _offer(number: int) -> st.SearchStrategy[Offer]:
     hours = st.none() | st.integers(-48, 48)
-    return st.builds(
+    fallback = st.builds(
+        Offer,
+        offer_id=st.just(f"offer-{number}"),
+        item_ids=st.lists(st.integers(0, ITEMS + 2).map(item_id), max_size=2, unique=True).map(tuple),
+        channels=_subset(CHANNELS),
+        placements=_subset(PLACEMENTS),
+        status=st.sampled_from(OfferStatus),
+        fallback=st.just(True),
+    )
+    return fallback | st.builds(
         Offer,
         offer_id=st.just(f"offer-{number}"),
         item_ids=st.lists(st.integers(0, ITEMS + 2).map(item_id), min_size=1, max_size=5, unique=True).map(tuple),
@@ -37,27 +56,79 @@ def _offer(number: int) -> st.SearchStrategy[Offer]:
         channels=_subset(CHANNELS),
         placements=_subset(PLACEMENTS),
         priority=st.integers(-2, 2),
-        status=st.sampled_from(OfferStatus),
+        status=st.sampled_from(OfferStatus) | st.just(OfferStatus.LIVE),
+        labels=_subset(LABELS),
+        item_filter=st.none()
+        | st.builds(
+            ItemFilter,
+            categories=_subset(CATEGORIES),
+            labels=_subset(LABELS),
+            minimal_price=st.none() | st.just(Money(500, "EUR")),
+        ),
+        weekly_hours=st.lists(
+            st.builds(
+                WeeklyHours,
+                weekdays=st.lists(st.integers(0, 6), unique=True, max_size=2).map(tuple),
+                start_minute=st.integers(0, 1439),
+                end_minute=st.integers(1440, 1500),
+            ),
+            max_size=1,
+        ).map(tuple),
+        value=st.none() | st.integers(0, 500).map(lambda cents: Money(cents, "EUR")),
+        cooldown=st.none() | st.builds(Cooldown, st.sampled_from(("impression", "redeem")), st.just(36 * 3600)),
+        consent_category=st.sampled_from(("", "", "health")),
     )
 
 
+ITEM_RECORDS = [
+    Item(
+        item_id(row),
+        category=CATEGORIES[row % 2] if row % 3 else "",
+        price=Money(100 * row, "EUR"),
+        labels=LABELS[: row % 3],
+    )
+    for row in range(ITEMS + 3)
+]
 CATALOGS = (
     st.integers(0, 8)
     .flatmap(lambda count: st.tuples(*(_offer(number) for number in range(count))))
+    .flatmap(lambda offers: st.tuples(st.just(offers), st.sampled_from(((), ITEM_RECORDS))))
     .map(
-        lambda offers: catalog(
-            offers, audiences=[Audience("vip", frozenset({"ada"})), Audience("new", frozenset({"eve"}))]
+        lambda shop: catalog(
+            *shop, audiences=[Audience("vip", frozenset({"ada"})), Audience("new", frozenset({"eve"}))]
         )
     )
 )
 EVENTS = st.lists(
     st.builds(
         did,
-        st.sampled_from(("purchase", "view", "dismiss")),
-        ROWS,
+        st.sampled_from(("purchase", "view", "dismiss", "impression", "redeem", "click")),
+        st.none() | ROWS,
         st.integers(-60, 0).map(lambda days: NOW + timedelta(days=days)),
+        st.just("") | st.integers(0, 7).map("offer-{}".format),
     ),
     max_size=6,
+).map(lambda events: sorted(events, key=lambda event: event.event_time, reverse=True))
+PERCENT = st.integers(-100, 300)
+POLICIES = st.builds(
+    Policy,
+    score_mode=st.sampled_from(ScoreMode),
+    ignored_factors=st.lists(st.sampled_from(Factor), unique=True).map(tuple),
+    levers=st.lists(st.builds(Lever, st.sampled_from(LABELS), PERCENT), max_size=2).map(tuple),
+    context_weights=st.lists(
+        st.builds(ContextWeight, PERCENT, channel=st.sampled_from(("", *CHANNELS)), label=st.sampled_from(LABELS)),
+        max_size=2,
+    ).map(tuple),
+    maximal_per_category=st.integers(0, 2),
+    diversity_percent=st.sampled_from((0, 30, 100)),
+    promotion=st.none() | st.builds(Promotion, st.sampled_from(LABELS), st.sampled_from((20, 50, 100))),
+    pins=st.lists(
+        st.builds(Pin, st.integers(1, 8), st.integers(0, 7).map("offer-{}".format)),
+        max_size=3,
+        unique_by=(lambda pin: pin.rank, lambda pin: pin.offer_id),
+    ).map(tuple),
+    rotation=st.none() | st.builds(Rotation, st.integers(1, 100)),
+    fallback_offer_ids=st.lists(st.integers(0, 7).map("offer-{}".format), max_size=2, unique=True).map(tuple),
 )
 LISTS = st.none() | st.lists(st.tuples(ROWS, st.booleans()), max_size=ITEMS, unique_by=lambda pair: pair[0]).map(
     lambda rows: candidate_list(
@@ -75,6 +146,7 @@ QUERIES = st.builds(
                 placement=st.sampled_from(PLACEMENTS),
                 plain_items=st.booleans(),
                 rebuys=st.sampled_from(Rebuys),
+                policy=st.just(Policy()) | POLICIES,
             ),
             st.integers(1, 6),
         ),
@@ -87,7 +159,22 @@ QUERIES = st.builds(
     excluded_item_ids=st.lists(ROWS.map(item_id), max_size=3),
     excluded_offer_ids=st.lists(st.integers(0, 7).map("offer-{}".format), max_size=2),
     explain=st.booleans(),
+    utc_offset=st.sampled_from((0, 9 * 3600, -8 * 3600)),
+    consent_categories=st.sampled_from((frozenset(), frozenset({"health"}))),
 )
+
+
+def _open_now(offer: Offer, query: Query) -> bool:
+    """Tell, by the calendar rather than by arithmetic, whether the customer's clock is within the hours."""
+    local = NOW + timedelta(seconds=query.utc_offset)
+    moments = [
+        (local.date() - timedelta(days=back), local.hour * 60 + local.minute + back * 24 * 60) for back in (0, 1)
+    ]
+    return not offer.weekly_hours or any(
+        (not hours.weekdays or day.weekday() in hours.weekdays) and hours.start_minute <= minute < hours.end_minute
+        for hours in offer.weekly_hours
+        for day, minute in moments
+    )
 
 
 def _may_show(offer: Offer, asked: SlateQuery, query: Query, who: Customer) -> bool:
@@ -99,31 +186,47 @@ def _may_show(offer: Offer, asked: SlateQuery, query: Query, who: Customer) -> b
         and (not offer.placements or asked.placement.placement in offer.placements)
         and (not offer.audience_ids or "vip" in offer.audience_ids)
         and offer.offer_id not in query.excluded_offer_ids
+        and (not offer.consent_category or offer.consent_category in query.consent_categories)
+        and _open_now(offer, query)
+        and not any(_keeps_away(event, offer) for event in who.profile.events)
     )
 
 
-@settings(max_examples=100, deadline=None)
+def _keeps_away(event: ProfileEvent, offer: Offer) -> bool:
+    if event.offer_id != offer.offer_id:
+        return False
+    cooling = (
+        offer.cooldown is not None
+        and event.event_type == offer.cooldown.event_type
+        and (NOW - event.event_time).total_seconds() < offer.cooldown.seconds
+    )
+    return cooling or event.event_type == "dismiss"
+
+
+@settings(max_examples=150, deadline=None)
 @given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
 def test_no_slate_holds_what_it_may_not(shop: Catalog, query: Query, who: Customer) -> None:
     slates = decide(snapshot(MODEL, shop), query, who)
     places = [(asked, choice) for asked, slate in zip(query.slates, slates, strict=True) for choice in slate]
-    item_ids = [choice.item_id for _, choice in places]
+    item_ids = [choice.item_id for _, choice in places if choice.item_id]
     offer_ids = [choice.offer.offer_id for _, choice in places if choice.offer is not None]
     assert len(set(item_ids)) == len(item_ids)
     assert len(set(offer_ids)) == len(offer_ids)
     assert not set(item_ids) & {*query.excluded_item_ids, *query.context_item_ids}
     for asked, choice in places:
-        _check_place(asked, choice, query, who)
+        _check_place(shop, asked, choice, query, who)
 
 
-def _check_place(asked: SlateQuery, choice: Choice, query: Query, who: Customer) -> None:
+def _check_place(shop: Catalog, asked: SlateQuery, choice: Choice, query: Query, who: Customer) -> None:
     if choice.offer is None:
         assert asked.placement.plain_items
     else:
-        assert choice.item_id in choice.offer.item_ids
+        item = shop.items.get(choice.item_id)
+        covered = item is not None and choice.offer.item_filter is not None and choice.offer.item_filter.covers(item)
+        assert choice.item_id in choice.offer.item_ids or covered or (choice.offer.fallback and not choice.item_id)
         assert _may_show(choice.offer, asked, query, who)
     for event in who.profile.events:
-        if event.item_id != choice.item_id or event.event_type == "view":
+        if event.item_id != choice.item_id or event.event_type not in ("dismiss", "purchase") or not choice.item_id:
             continue
         assert event.event_type != "dismiss"
         assert asked.placement.rebuys is not Rebuys.REFUSED
@@ -133,12 +236,67 @@ def _check_place(asked: SlateQuery, choice: Choice, query: Query, who: Customer)
         assert choice.item_id not in {item_id(row) for row in flagged}
 
 
+@settings(max_examples=100, deadline=None)
+@given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
+def test_a_slate_is_empty_only_without_a_fallback_and_holds_one_only_alone(
+    shop: Catalog, query: Query, who: Customer
+) -> None:
+    used: set[str] = set()
+    for asked, slate in zip(query.slates, decide(snapshot(MODEL, shop), query, who), strict=True):
+        wanted = asked.placement.policy.fallback_offer_ids or shop.offers
+        free = [offer_id for offer_id in wanted if offer_id in shop.offers and offer_id not in used]
+        fallbacks = [shop.offers[offer_id] for offer_id in free if shop.offers[offer_id].fallback]
+        assert slate or not any(_may_show(offer, asked, query, who) for offer in fallbacks)
+        shown = [choice.offer for choice in slate if choice.offer is not None]
+        assert len(slate) == 1 or not any(offer.fallback for offer in shown)
+        used.update(offer.offer_id for offer in shown)
+
+
+@settings(max_examples=100, deadline=None)
+@given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
+def test_a_slate_keeps_the_limits_of_its_policy(shop: Catalog, query: Query, who: Customer) -> None:
+    for asked, slate in zip(query.slates, decide(snapshot(MODEL, shop), query, who), strict=True):
+        policy = asked.placement.policy
+        categories = [
+            shop.items[choice.item_id].category
+            for choice in slate
+            if choice.item_id in shop.items and AppliedRule.PINNED not in choice.applied_rules
+        ]
+        most = max((categories.count(category) for category in categories if category), default=0)
+        assert not policy.maximal_per_category or most <= policy.maximal_per_category
+        pinned = {choice.offer.offer_id for choice in slate if choice.offer and choice.applied_rules[:1] == PINNED}
+        assert pinned <= {pin.offer_id for pin in policy.pins}
+
+
+@settings(max_examples=100, deadline=None)
+@given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
+def test_what_is_told_of_an_offer_is_what_became_of_it(shop: Catalog, query: Query, who: Customer) -> None:
+    served = snapshot(MODEL, shop)
+    query = replace(query, trace_offer_ids=[f"offer-{number}" for number in range(9)])
+    slates = decide(served, query, who)
+    for asked, slate, traces in zip(query.slates, slates, trace_offers(served, query, who, slates), strict=True):
+        shown = [choice.offer.offer_id if choice.offer is not None else "" for choice in slate]
+        for trace in traces:
+            offer = shop.offers.get(trace.offer_id)
+            assert (trace.rank > 0) == (trace.offer_id in shown)
+            assert (trace.rule is None) == (trace.rank > 0)
+            assert trace.rank == 0 or shown[trace.rank - 1] == trace.offer_id
+            assert (trace.rule is TraceRule.UNKNOWN) == (offer is None)
+            if trace.rule is not None and trace.rule < TraceRule.OTHER_PLACEMENT and offer is not None:
+                assert not _may_show(offer, asked, query, who)
+            elif offer is not None:
+                assert _may_show(offer, asked, query, who)
+            assert (trace.rule is TraceRule.OUTRANKED) == (trace.reached_rank > 0)
+
+
 @settings(max_examples=60, deadline=None)
 @given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
-def test_scores_never_rise_and_no_slate_is_too_long(shop: Catalog, query: Query, who: Customer) -> None:
+def test_scores_never_rise_unless_a_policy_says_so_and_no_slate_is_too_long(
+    shop: Catalog, query: Query, who: Customer
+) -> None:
     for asked, slate in zip(query.slates, decide(snapshot(MODEL, shop), query, who), strict=True):
         scores = [choice.score for choice in slate]
-        assert scores == sorted(scores, reverse=True)
+        assert scores == sorted(scores, reverse=True) or not asked.placement.policy.is_plain
         assert len(slate) <= asked.size
 
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_the_best_offer_on_an_item_is_the_one_of_highest_priority_then_of_first_
     ids=str,
 )
 def test_an_offer_outside_its_terms_is_not_shown(terms: dict[str, object]) -> None:
-    offer = replace(Offer("o", (item_id(7),)), **terms)
+    offer = replace(Offer("o", (item_id(7),)), **cast("dict[str, Any]", terms))
     served = snapshot(shop=catalog([offer], audiences=[Audience("vip", frozenset({"eve"}))]))
     assert offers_of(slate_of(served, customer(LISTED), size=20, channel="web")) == [""] * 20
 
@@ -80,7 +81,7 @@ def test_an_offer_outside_its_terms_is_not_shown(terms: dict[str, object]) -> No
     ids=str,
 )
 def test_an_offer_within_its_terms_is_shown(terms: dict[str, object]) -> None:
-    offer = replace(Offer("o", (item_id(7),)), **terms)
+    offer = replace(Offer("o", (item_id(7),)), **cast("dict[str, Any]", terms))
     served = snapshot(shop=catalog([offer], audiences=[Audience("vip", frozenset({"ada"}))]))
     assert offers_of(slate_of(served, customer(LISTED), size=1, channel="web")) == ["o"]
 

@@ -43,9 +43,8 @@ def channel(server: RunningServer) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def recommended(channel: grpc.Channel, customer_id: str = "ada", **rules: object) -> list[RankedOffer]:
-    request = RecommendOffersRequest(customer_id=customer_id, placements=["default"], page_size=3)
-    request.MergeFrom(RecommendOffersRequest(**rules))
+def recommended(channel: grpc.Channel) -> list[RankedOffer]:
+    request = RecommendOffersRequest(customer_id="ada", placements=["default"], page_size=3)
     return list(OfferServiceStub(channel).RecommendOffers(request, timeout=10).slates[0].offers)
 
 
@@ -87,7 +86,7 @@ def test_an_offer_is_shown_with_its_terms_as_soon_as_its_upsert_returns(channel:
     item = catalog_pb2.Item(item_id=item_id(7), title="Seven", price=price)
     first = shop.UpsertItems(catalog.UpsertItemsRequest(items=[item]), timeout=10)
     offer = catalog_pb2.Offer(
-        offer_id="o", item_ids=[item_id(7)], title="A quarter off", discount={"off_basis_points": 2500}
+        offer_id="o", item_ids=[item_id(7)], title="A quarter off", discount=catalog_pb2.Discount(off_basis_points=2500)
     )
     second = shop.UpsertOffers(catalog.UpsertOffersRequest(offers=[offer]), timeout=10)
     assert second.catalog_version > first.catalog_version

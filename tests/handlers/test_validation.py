@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -48,9 +48,9 @@ def odd_time(seconds: int, nanos: int = 0) -> event_pb2.Event:
 
 
 def without(field: str) -> event_pb2.Event:
-    message = event()
+    message: Any = event()
     message.ClearField(field)
-    return message
+    return cast("event_pb2.Event", message)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,11 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
         (placements_from, [catalog_pb2.Placement(placement="Home Top")], "placements[0].placement"),
         (placements_from, [catalog_pb2.Placement(placement="a", size=101)], "placements[0].size"),
         (placements_from, [catalog_pb2.Placement(placement="a", size=-1)], "placements[0].size"),
-        (placements_from, [catalog_pb2.Placement(placement="a", rebuys=9)], "placements[0].rebuys"),
+        (
+            placements_from,
+            [catalog_pb2.Placement(placement="a", rebuys=catalog_pb2.Rebuys.ValueType(9))],
+            "placements[0].rebuys",
+        ),
         (audiences_from, [catalog_pb2.Audience(audience_id="a", customer_ids=[""])], "audiences[0].customer_ids[0]"),
         (
             audiences_from,
