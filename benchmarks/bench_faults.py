@@ -220,7 +220,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(_PARTS), help=f"of {', '.join(_PARTS)}; all unless given")
     parser.add_argument("--customers", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=100.0, help="RecommendOffers per second")
+    parser.add_argument("--rate", type=float, default=50.0, help="RecommendOffers per second")
     parser.add_argument("--times", type=int, default=20, help="kills of a publisher, and moves between models")
     parser.add_argument("--restarts", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each outage")
