@@ -22,8 +22,9 @@ from cli.output import people, print_json, progress_bars
 from cli.publishing import RedisTarget, private_redis, publish
 from cli.session import Session
 from cli.training_report import show_evaluation
-from dangol.client import Client
+from dangol.client import Client, ClientError
 from dangol.v1.offer_service_pb2 import RecommendOffersResponse
+from models.errors import UnavailableError
 from models.manifest import Manifest
 from models.progress import Progress
 
@@ -66,7 +67,10 @@ def run_demo(session: Session, options: DemoOptions) -> None:
             with ServerProcess(home) as server:
                 catalog = build(data, datetime.now(UTC))
                 purchases = read_purchases(data, catalog.targeted())
-                answers = _ask(server.address, catalog, purchases, options, progress)
+                try:
+                    answers = _ask(server.address, catalog, purchases, options, progress)
+                except ClientError as error:
+                    raise UnavailableError(f"{error}: the server's log is {server.log}") from error
                 if options.keep:
                     server.keep()
     seconds = time.monotonic() - began

@@ -47,7 +47,8 @@ class ServerProcess:
             self._stop()
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """Lead to what the server says."""
         return self._home / "server.log"
 
     def _start(self) -> None:
@@ -58,7 +59,7 @@ class ServerProcess:
         # What the person has set for a server of their own must not reach this one.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DANGOL_")}
         environment["DANGOL_DRAIN_DELAY"] = "0"
-        with self._log.open("wb") as log, uninterrupted():
+        with self.log.open("wb") as log, uninterrupted():
             # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then ends the server.
             self._process = subprocess.Popen(  # noqa: S603 - this very program, without a shell
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -70,13 +71,13 @@ class ServerProcess:
                 ready.unlink()
                 return self._wait_until_it_serves(deadline)
             time.sleep(0.02)
-        raise UnavailableError(f"the server does not start: {_last_line(self._log)}: see {self._log}")
+        raise UnavailableError(f"the server does not start: {_last_line(self.log)}: see {self.log}")
 
     def _wait_until_it_serves(self, deadline: float) -> None:
         with Client(self.address, timeout=1.0) as client:
             while not _serves(client):
                 if time.monotonic() > deadline:
-                    raise UnavailableError(f"the server runs but does not serve: see {self._log}")
+                    raise UnavailableError(f"the server runs but does not serve: see {self.log}")
                 time.sleep(0.02)
 
     def keep(self) -> None:
