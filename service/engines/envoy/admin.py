@@ -32,9 +32,13 @@ class Admin:
         """Let Envoy ask callers to go elsewhere: every answer from now on says that its connection ends."""
         self._ask("POST", "/healthcheck/fail")
 
-    def drain(self) -> None:
-        """Ask every caller to go elsewhere, and take no new connections once the time for that has passed."""
+    def send_callers_away(self) -> None:
+        """Let every connection end with its next answer; new ones are still taken."""
         self._ask("POST", "/drain_listeners?graceful&skip_exit")
+
+    def stop_listening(self) -> None:
+        """Take no new connections; those that are open go on."""
+        self._ask("POST", "/drain_listeners")
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         connection = _connection(self._address)

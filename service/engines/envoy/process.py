@@ -87,12 +87,13 @@ class EnvoyProcess:
         await asyncio.to_thread(self._admin.fail_health_check)
 
     async def drain(self) -> None:
-        """Ask every caller to go elsewhere; returns when all have, or when the time for that has passed."""
-        await asyncio.to_thread(self._admin.drain)
+        """Ask every caller to go elsewhere; when all have, or the time for that has passed, take no new connections."""
+        await asyncio.to_thread(self._admin.send_callers_away)
         for _ in range(round(DRAIN_SECONDS / _POLL)):
             if await asyncio.to_thread(self._admin.connections, LISTENER) == 0:
-                return
+                break
             await asyncio.sleep(_POLL)
+        await asyncio.to_thread(self._admin.stop_listening)
 
     async def stop(self) -> None:
         """End Envoy: by SIGTERM, and when it does not within ten seconds by SIGKILL."""
