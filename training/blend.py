@@ -1,6 +1,7 @@
 """The learned blend over all sources: one logistic regression per group of candidates."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,33 +54,61 @@ def sensible_blend() -> Blend:
     return Blend(weights)
 
 
-def fit_blend(features: NDArray[np.float32], groups: NDArray[np.uint8], labels: NDArray[np.bool_]) -> Blend:
-    """Fit by maximum a posteriori around the sensible blend, with Newton's method (Bishop 2006, 4.3.3).
+@dataclass(slots=True)
+class Examples:
+    """Gathers candidates whose fate is known, group by group in blocks, so that nothing is copied to fit them."""
 
-    ``features`` (c, f), ``groups`` (c,), ``labels`` (c,): whether the candidate was bought in the label window.
-    """
+    blocks: dict[int, list["_Block"]] = field(default_factory=lambda: {group: [] for group in _GROUP_NAMES})
+
+    def add(self, candidates: Candidates, labels: NDArray[np.bool_]) -> None:
+        """Keep candidates (c,) with their labels (c,): whether each was bought in the label window."""
+        for group, blocks in self.blocks.items():
+            chosen = candidates.groups == group
+            if chosen.any():
+                blocks.append(_Block(candidates.features[chosen], labels[chosen]))
+
+
+def fit_blend(examples: Examples) -> Blend:
+    """Fit by maximum a posteriori around the sensible blend, with Newton's method (Bishop 2006, 4.3.3)."""
     sensible = sensible_blend().weights
     weights = sensible.copy()
-    for group in _GROUP_NAMES:
-        chosen = groups == group
-        if labels[chosen].any():
-            weights[group] = _newton(features[chosen], labels[chosen], sensible[group])
+    for group, blocks in examples.blocks.items():
+        if any(block.labels.any() for block in blocks):
+            weights[group] = _newton(blocks, sensible[group])
     return Blend(weights)
 
 
-def _newton(
-    features: NDArray[np.float32], labels: NDArray[np.bool_], prior: NDArray[np.float64]
-) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class _Block:
+    features: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+
+    def logits(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip(self.features @ weights.astype(np.float32), -30, 30).astype(np.float64)
+
+    def loss(self, weights: NDArray[np.float64]) -> float:
+        logits = self.logits(weights)
+        return float(np.logaddexp(0, np.where(self.labels, -logits, logits)).sum())
+
+    def gradient(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        errors = _sigmoid(self.logits(weights)) - self.labels
+        return (self.features.T @ errors.astype(np.float32)).astype(np.float64)
+
+    def curvature(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        probabilities = _sigmoid(self.logits(weights))
+        scaled = self.features * (probabilities * (1 - probabilities)).astype(np.float32)[:, np.newaxis]
+        return (scaled.T @ self.features).astype(np.float64)
+
+
+def _newton(blocks: Sequence[_Block], prior: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = prior.copy()
     trust = _TRUST * np.eye(len(prior))
-    loss = _loss(features, labels, weights, prior)
+    loss = _loss(blocks, weights, prior)
     for _ in range(_STEPS):
-        probabilities = 1 / (1 + np.exp(-_logits(features, weights)))
-        gradient = features.T @ (probabilities - labels).astype(np.float32) + trust @ (weights - prior)
-        curvature = (features * (probabilities * (1 - probabilities))[:, np.newaxis].astype(np.float32)).T @ features
-        step = np.linalg.solve(curvature.astype(np.float64) + trust, gradient)
+        gradient = sum((block.gradient(weights) for block in blocks), trust @ (weights - prior))
+        step = np.linalg.solve(sum((block.curvature(weights) for block in blocks), trust), gradient)
         length = 1.0
-        while (new := _loss(features, labels, weights - length * step, prior)) > loss and length > 1e-3:
+        while (new := _loss(blocks, weights - length * step, prior)) > loss and length > 1e-3:
             length /= 2
         if loss - new < 1e-6 * abs(loss):
             break
@@ -87,13 +116,10 @@ def _newton(
     return weights
 
 
-def _loss(
-    features: NDArray[np.float32], labels: NDArray[np.bool_], weights: NDArray[np.float64], prior: NDArray[np.float64]
-) -> float:
-    logits = _logits(features, weights)
-    likelihood = np.logaddexp(0, np.where(labels, -logits, logits)).sum()
-    return float(likelihood + 0.5 * _TRUST * np.sum((weights - prior) ** 2))
+def _loss(blocks: Sequence[_Block], weights: NDArray[np.float64], prior: NDArray[np.float64]) -> float:
+    distance = float(np.sum((weights - prior) ** 2))
+    return sum(block.loss(weights) for block in blocks) + 0.5 * _TRUST * distance
 
 
-def _logits(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(features @ weights.astype(np.float32), -30, 30).astype(np.float64)
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-logits))

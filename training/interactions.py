@@ -12,7 +12,7 @@ from training.config import TrainingConfiguration
 from training.event_store import Columns, EventStore
 
 SECONDS_PER_DAY = 86_400
-EVENTS_PER_PIECE = 1_500_000
+EVENTS_PER_PIECE = 750_000
 _UNITS_PER_WEIGHT = 2**24
 """Weights are summed as integers of this fineness: sums of floats would depend on the order of DuckDB's threads."""
 

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.artifact import MAXIMAL_CHUNK, ArtifactWriter
+from models.artifact import ArtifactWriter
 from models.errors import InvalidInputError
 from models.item_model import ItemModel
 from models.manifest import Manifest
@@ -17,7 +16,7 @@ from models.progress import Progress, SilentProgress
 from models.registry import Registry
 from models.vocabulary import Vocabulary
 from training.als import Factors, fit, random_factors
-from training.blend import Blend, fit_blend, sensible_blend
+from training.blend import Examples, fit_blend, sensible_blend
 from training.chunk import chunk_of
 from training.config import ColumnMapping, TrainingConfiguration
 from training.evaluation import EvaluationSetting, evaluate
@@ -36,6 +35,9 @@ from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
 from training.sources.source import NOTHING
 from training.windows import Plan, Window, plan
+
+CUSTOMERS_PER_FILE = 16_384
+"""Lists are held in memory, and twice while they are written, for so many customers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class _Run:
         self._progress = progress
         self._plan: Plan = plan(summary, configuration)
         self._factors: Factors | None = None
-        self._examples: list[tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]] = []
+        self._examples = Examples()
+        self._blend = sensible_blend()
 
     def write(self, writer: ArtifactWriter) -> Manifest:
         """Fit at each cut in turn, each fit beginning where the earlier one ended, and write the last."""
@@ -104,20 +107,20 @@ class _Run:
                 evaluation = self._evaluate(middle[0])
                 self._learn_from(middle[0], windows.evaluation)
             del middle
+        self._examples = Examples()
         final = self._cutoff_at(windows.final)
         if final is None:
             raise InvalidInputError("until", "lies before every event; there is nothing to learn from")
         cutoff, neighbors = final
         if windows.evaluation.first >= windows.final:
             evaluation = self._evaluate(cutoff)
-        blend = self._blend()
-        interactions = self._write_model(writer, cutoff, neighbors, blend)
+        interactions = self._write_model(writer, cutoff, neighbors)
         return writer.finish(
             first_event_time=self._summary.first_time,
             last_event_time=datetime.fromtimestamp(min(self._summary.last_second, windows.final - 1), UTC),
             counts=self._counts(interactions),
             configuration=self._configuration.for_manifest(),
-            metrics={"evaluation": evaluation, "blend": blend.describe(), "refused": dict(self._refused.counts)},
+            metrics={"evaluation": evaluation, "blend": self._blend.describe(), "refused": dict(self._refused.counts)},
         )
 
     def _cutoff_at(self, cut: int) -> tuple[Cutoff, ItemNeighbors] | None:
@@ -143,21 +146,16 @@ class _Run:
         return Cutoff(interactions, item_statistics(interactions), self._factors, proposers), neighbors
 
     def _learn_from(self, cutoff: Cutoff, window: Window) -> None:
-        """Keep what sampled customers were proposed, and whether they bought it in the window, as examples."""
+        """Fit the blend, anew, to what sampled customers were proposed and whether they bought it in the window."""
         _, rows, labels = draw_labels(self._store, self._configuration, window, self._configuration.blend_customers)
         with self._progress.stage("blend", len(rows)) as stage:
             for start in range(0, len(rows), CUSTOMERS_PER_CHUNK):
                 part = rows[start : start + CUSTOMERS_PER_CHUNK]
                 candidates, _ = cutoff.unite(chunk_of(cutoff.interactions, part))
                 bought = labels.find(candidates.owners + start, candidates.item_rows) != NOTHING
-                self._examples.append((candidates.features, candidates.groups, bought))
+                self._examples.add(candidates, bought)
                 stage.advance(len(part))
-
-    def _blend(self) -> Blend:
-        if not self._examples:
-            return sensible_blend()
-        features, groups, labels = (np.concatenate(parts) for parts in zip(*self._examples, strict=True))
-        return fit_blend(features, groups, labels)
+            self._blend = fit_blend(self._examples)
 
     def _evaluate(self, cutoff: Cutoff) -> dict[str, Any]:
         """Evaluate with the blend as it is now: it has seen nothing of the evaluation window."""
@@ -168,22 +166,22 @@ class _Run:
         if len(rows) == 0:
             return {}
         with self._progress.stage("evaluate", len(rows)) as stage:
-            lists = Ranker(cutoff, self._blend(), self._configuration).rank(rows)
+            lists = Ranker(cutoff, self._blend, self._configuration).rank(rows)
             stage.advance(len(rows))
         setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels)
         return evaluate(setting, cutoff.interactions, lists.item_rows)
 
-    def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, neighbors: ItemNeighbors, blend: Blend) -> int:
+    def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, neighbors: ItemNeighbors) -> int:
         interactions = cutoff.interactions
         popularity = popularity_of(interactions)
         lists = shared_lists(self._store, self._configuration, interactions, popularity)
         vocabulary = Vocabulary(self._store.ids("items"))
         writer.write_items(ItemModel(vocabulary, popularity, neighbors.rows, neighbors.scores, neighbors.counts, lists))
         writer.write_factors(cutoff.factors.items)
-        ranker = Ranker(cutoff, blend, self._configuration)
+        ranker = Ranker(cutoff, self._blend, self._configuration)
         with self._progress.stage("lists", self._summary.customers) as stage:
-            for first in range(0, self._summary.customers, MAXIMAL_CHUNK):
-                stop = min(first + MAXIMAL_CHUNK, self._summary.customers)
+            for first in range(0, self._summary.customers, CUSTOMERS_PER_FILE):
+                stop = min(first + CUSTOMERS_PER_FILE, self._summary.customers)
                 rows = np.arange(first, stop, dtype=np.int64)
                 writer.write_lists(ranker.table(rows, self._store.ids("customers", first, stop)))
                 stage.advance(len(rows))

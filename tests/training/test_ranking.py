@@ -2,9 +2,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from models.candidates import MAXIMAL_EVIDENCE, NO_EVIDENCE
-from training.blend import fit_blend, sensible_blend
+from training.blend import Examples, fit_blend, sensible_blend
 from training.chunk import best_per_owner, falling_order
 from training.features import BOUGHT, FEATURES, NEW, Candidates
 from training.ranking import choose, pack_evidence
@@ -81,18 +82,25 @@ def test_packed_evidence_leads_back_to_the_item_that_speaks(
             assert place == (distinct.index(value) if known else NO_EVIDENCE)
 
 
+def examples_of(features: NDArray[np.float32], labels: NDArray[np.bool_]) -> Examples:
+    examples = Examples()
+    for part in np.array_split(np.arange(len(labels)), 3):
+        candidates = candidates_of([0] * len(part), [NEW] * len(part))
+        candidates.features[:] = features[part]
+        examples.add(candidates, labels[part])
+    return examples
+
+
 def test_the_blend_finds_the_weights_that_made_the_labels() -> None:
     randomness = np.random.default_rng(1)
     features = randomness.normal(size=(60_000, len(FEATURES))).astype(np.float32)
     truth = np.linspace(-1, 1, len(FEATURES))
     labels = randomness.random(60_000) < 1 / (1 + np.exp(-(features @ truth)))
-    blend = fit_blend(features, np.full(60_000, NEW, dtype=np.uint8), labels)
-    assert np.abs(blend.weights[NEW] - truth).max() < 0.06
+    assert np.abs(fit_blend(examples_of(features, labels)).weights[NEW] - truth).max() < 0.06
 
 
 def test_a_group_without_labels_keeps_sensible_weights() -> None:
-    features = np.ones((10, len(FEATURES)), dtype=np.float32)
-    blend = fit_blend(features, np.full(10, NEW, dtype=np.uint8), np.zeros(10, dtype=bool))
+    blend = fit_blend(examples_of(np.ones((10, len(FEATURES)), dtype=np.float32), np.zeros(10, dtype=bool)))
     assert np.array_equal(blend.weights, sensible_blend().weights)
 
 
