@@ -3,11 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from cli.publishing import RedisTarget, reaching, redis_settings, redis_url_of
+from cli.publishing import RedisTarget, reaching, redis_url_of
 from cli.session import Session
 from models.catalog import Catalog
 from models.errors import PreconditionError
 from models.progress import Progress
+from service.redis_access import redis_settings
 from service.settings import Settings
 from service.store.catalog_store import CatalogStore, apply_blocking
 from service.store.connection import connect

@@ -9,8 +9,9 @@ from cli.interrupts import uninterrupted
 from cli.session import Session
 from models.progress import Progress
 from service import publisher
+from service.redis_access import redis_settings
 from service.settings import Settings, read_settings
-from service.store.connection import RedisSettings, SyncConnection, connect_blocking
+from service.store.connection import SyncConnection, connect_blocking
 from service.store.embedded import EmbeddedRedis
 from service.store.generation_record import GenerationRecord
 from service.store.generation_store import GenerationStore
@@ -59,19 +60,6 @@ def reaching(settings: Settings) -> Iterator[SyncConnection]:
         connect_blocking(redis_settings(settings, url), timeout=BULK_TIMEOUT) as connection,
     ):
         yield connection
-
-
-def redis_settings(settings: Settings, url: str) -> RedisSettings:
-    """Say how to connect to the Redis at ``url``."""
-    return RedisSettings(
-        url=url,
-        username=settings.redis_username,
-        password_file=settings.redis_password_file,
-        ca_file=settings.redis_ca_file,
-        certificate_file=settings.redis_certificate_file,
-        key_file=settings.redis_key_file,
-        connect_timeout=settings.redis_connect_timeout,
-    )
 
 
 def publish(session: Session, target: RedisTarget, version: str | None, progress: Progress) -> GenerationRecord:

@@ -27,6 +27,7 @@ from service.handlers.model_handlers import ModelHandlers
 from service.handlers.offers import OfferHandlers
 from service.handlers.snapshots import Snapshots, SnapshotSettings
 from service.handlers.telemetry import Telemetry
+from service.redis_access import redis_settings
 from service.settings import Settings, split_address
 from service.store.connection import RedisSettings
 from service.store.health import RedisHealth
@@ -35,7 +36,6 @@ from service.store.store import Store
 LOCAL_IDENTITY = "local"
 _FACTS_TIMEOUT = 2.0
 _PROBE_PATIENCE = 2  # read timeouts that a lost Redis gets to answer a probe
-_GIVE_UP_READ = 8  # read timeouts after which the connection of an unanswered read is closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Running:
 async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
     """Run everything but the engine as long as the context. InvalidInputError when metrics cannot be served there."""
     log = structlog.get_logger("dangol")
-    async with _opened(_redis_settings(settings, redis_url)) as store:
+    async with _opened(redis_settings(settings, redis_url)) as store:
         with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
             parts = _compose(settings, store, executor)
             await _warn_of(store.health, log)
@@ -138,21 +138,6 @@ def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str], 
             log.warning("CURRENT of the registry could not follow", model_version=version, problem=str(error))
 
     return moved
-
-
-def _redis_settings(settings: Settings, url: str) -> RedisSettings:
-    return RedisSettings(
-        url=url,
-        username=settings.redis_username,
-        password_file=settings.redis_password_file,
-        ca_file=settings.redis_ca_file,
-        certificate_file=settings.redis_certificate_file,
-        key_file=settings.redis_key_file,
-        connect_timeout=settings.redis_connect_timeout,
-        command_timeout=settings.redis_command_timeout,
-        read_timeout=_GIVE_UP_READ * settings.read_timeout,
-        pool_size=settings.redis_pool_size,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -87,7 +87,7 @@ def test_no_error_of_the_tree_is_forgotten() -> None:
 
 
 async def test_an_unexpected_exception_shows_an_id_that_the_log_has_and_nothing_else() -> None:
-    secret = RuntimeError("redis://admin:hunter2@10.0.0.1")
+    secret = RuntimeError("redis://admin:hunter2@redis.invalid")
     with structlog.testing.capture_logs() as lines:
         failure = await Harness(_raising(secret)).failure()
     assert failure.code == code_pb2.INTERNAL
