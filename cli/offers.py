@@ -34,6 +34,12 @@ def recommend(
     exclude_offer: Annotated[list[str] | None, typer.Option("--exclude-offer", help="An offer to leave out.")] = None,
     segment: Segment = "",
     explain: Annotated[bool, typer.Option("--explain", "-e", help="Show every reason, not only the first.")] = False,
+    why_not: Annotated[
+        list[str] | None, typer.Option("--why-not", "-w", help="An offer whose fate is to be told; repeatable.")
+    ] = None,
+    language: Annotated[str, typer.Option("--language", "-l", help="Such as `ko`; empty: whatever there is.")] = "",
+    time_zone: Annotated[str, typer.Option("--time-zone", help="The customer's, such as `Asia/Seoul`.")] = "",
+    consent: Annotated[list[str] | None, typer.Option("--consent", help="A category consented to; repeatable.")] = None,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 1.0,
     as_json: Json = False,
@@ -56,6 +62,10 @@ def recommend(
             excluded_offer_ids=exclude_offer or (),
             segment=segment,
             explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent or (),
+            trace_offer_ids=why_not or (),
         )
     answer(document_of(response, with_defaults=True), as_json, lambda console: show_recommendation(console, response))
 

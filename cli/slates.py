@@ -8,7 +8,9 @@ from cli.money import money_text
 from cli.output import plain_table
 from dangol.v1.catalog_pb2 import Discount
 from dangol.v1.offer_service_pb2 import (
+    AppliedRule,
     Fallback,
+    OfferTrace,
     RankedItem,
     RankedOffer,
     Reason,
@@ -16,6 +18,7 @@ from dangol.v1.offer_service_pb2 import (
     RecommendOffersResponse,
     Served,
     Terms,
+    TraceRule,
 )
 
 _REASONS = {
@@ -27,6 +30,34 @@ _REASONS = {
     ReasonCode.REASON_CODE_POPULAR: "popular now",
     ReasonCode.REASON_CODE_GOES_WITH_CONTEXT: "goes with {evidence}",
     ReasonCode.REASON_CODE_CAMPAIGN: "the campaign is for this customer",
+    ReasonCode.REASON_CODE_FALLBACK: "nothing else may be shown here",
+}
+
+_RULES = {
+    AppliedRule.APPLIED_RULE_PINNED: "pinned here",
+    AppliedRule.APPLIED_RULE_PROMOTED: "promoted",
+    AppliedRule.APPLIED_RULE_DIVERSIFIED: "lower for variety",
+    AppliedRule.APPLIED_RULE_ROTATED: "lower as it was shown before",
+}
+
+_TRACES = {
+    TraceRule.TRACE_RULE_UNKNOWN: "there is no such offer",
+    TraceRule.TRACE_RULE_STATUS: "it is not live",
+    TraceRule.TRACE_RULE_VALIDITY: "its time has not begun or is over",
+    TraceRule.TRACE_RULE_WEEKLY_HOURS: "it is not shown at this hour",
+    TraceRule.TRACE_RULE_PLACEMENT: "it is not for this placement",
+    TraceRule.TRACE_RULE_CHANNEL: "it is not for this channel",
+    TraceRule.TRACE_RULE_AUDIENCE: "the customer is in none of its audiences",
+    TraceRule.TRACE_RULE_CONSENT: "the customer has not consented to its category",
+    TraceRule.TRACE_RULE_EXCLUDED: "the request excludes it",
+    TraceRule.TRACE_RULE_DISMISSED: "the customer dismissed it",
+    TraceRule.TRACE_RULE_COOLDOWN: "it pauses after what the customer did",
+    TraceRule.TRACE_RULE_OTHER_PLACEMENT: "another placement of this answer shows it",
+    TraceRule.TRACE_RULE_FALLBACK: "it is a fallback, and none was needed or another came first",
+    TraceRule.TRACE_RULE_ITEMS: "none of its items may be shown",
+    TraceRule.TRACE_RULE_OTHER_OFFER: "another offer on its items won",
+    TraceRule.TRACE_RULE_OUTRANKED: "others stand above it; it would be number {reached_rank}",
+    TraceRule.TRACE_RULE_CATEGORY_LIMIT: "there is enough of its category",
 }
 
 _FALLBACKS = {
@@ -71,6 +102,22 @@ def reasons_text(reasons: Iterable[Reason], titles: Mapping[str, str]) -> str:
     return "; ".join(filter(None, (reason_text(reason, titles) for reason in reasons)))
 
 
+def trace_text(trace: OfferTrace) -> str:
+    """Say what became of an offer."""
+    if trace.rank:
+        return f"{trace.offer_id}: number {trace.rank}"
+    return f"{trace.offer_id}: not shown, {_TRACES.get(trace.rule, '')}".format(reached_rank=trace.reached_rank)
+
+
+def _factors_text(offer: RankedOffer) -> str:
+    """Say what the score is the product of, and which rules moved the offer."""
+    parts = [_RULES[rule] for rule in offer.applied_rules if rule in _RULES]
+    if offer.HasField("factors"):
+        factors = offer.factors
+        parts.insert(0, f"{factors.propensity:.3g} · {factors.context:g} · {factors.value:g} · {factors.lever:g}")
+    return "; ".join(parts)
+
+
 def served_text(served: Served) -> str:
     """Say what served an answer."""
     text = f"model {served.model_version}, generation {served.generation}, request {served.request_id}"
@@ -84,8 +131,9 @@ def show_recommendation(console: Console, response: RecommendOffersResponse) -> 
     for slate in response.slates:
         if not slate.offers:
             console.print(f"[bold]{slate.placement}[/bold]: nothing to offer")
+            _show_traces(console, slate.traces)
             continue
-        columns = ("", "item", "name", "offer", "price", "saves", "why")
+        columns = ("", "item", "name", "offer", "price", "saves", "why", "P · C · V · L and rules")
         rows = [_offer_row(offer) for offer in slate.offers]
         # A column that says nothing about any offer only takes room.
         used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
@@ -93,7 +141,13 @@ def show_recommendation(console: Console, response: RecommendOffersResponse) -> 
         for row in rows:
             table.add_row(*(row[place] for place in used))
         console.print(table)
+        _show_traces(console, slate.traces)
     console.print(f"[dim]{served_text(response.served)}[/dim]")
+
+
+def _show_traces(console: Console, traces: Iterable[OfferTrace]) -> None:
+    for trace in traces:
+        console.print(trace_text(trace), highlight=False, markup=False)
 
 
 def _offer_row(offer: RankedOffer) -> Sequence[str]:
@@ -106,6 +160,7 @@ def _offer_row(offer: RankedOffer) -> Sequence[str]:
         price_text(offer.terms),
         discount_text(offer.terms.discount),
         reasons_text(offer.reasons, titles),
+        _factors_text(offer),
     )
 
 

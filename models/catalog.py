@@ -10,10 +10,20 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """Says in which state a record must still be, named by its etag; ``kind`` is ``offers`` or ``placements``."""
+
+    kind: str
+    record_id: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogChange:
     """Is a batch that comes into force whole: deletions first, then upserts, so that an id in both is stored.
 
-    ``version`` is the version of the catalogue that the change leads to; 0 as long as it is not stored.
+    ``version`` is the version of the catalogue that the change leads to; 0 as long as it is not stored. It is only
+    stored while all ``expectations`` are met; they are no part of what is stored.
     """
 
     items: tuple[Item, ...] = ()
@@ -25,6 +35,7 @@ class CatalogChange:
     deleted_placements: tuple[str, ...] = ()
     deleted_audience_ids: tuple[str, ...] = ()
     version: int = 0
+    expectations: tuple[Expectation, ...] = ()
 
     def __len__(self) -> int:
         return (

@@ -12,6 +12,9 @@ SEARCH = "search"
 RATING = "rating"
 VIEW = "view"
 CART = "cart"
+IMPRESSION = "impression"
+CLICK = "click"
+REDEEM = "redeem"
 
 EVENT_TYPES = (
     VIEW,
@@ -19,10 +22,10 @@ EVENT_TYPES = (
     CART,
     PURCHASE,
     RETURN,
-    "impression",
-    "click",
+    IMPRESSION,
+    CLICK,
     DISMISS,
-    "redeem",
+    REDEEM,
     RATING,
 )
 """The event types that are known without configuration."""

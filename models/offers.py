@@ -1,8 +1,11 @@
 """What a shop has to offer, as the product thinks of it. Times are UTC; money is integer minor units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+from models.policy import PLAIN_POLICY, Policy
+from models.terms import Cooldown, Representation, WeeklyHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,43 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Is a set of items on terms.
+class ItemFilter:
+    """Covers items by what is known of them; empty tuples and None mean no condition.
 
-    ``start_time`` is inclusive, ``end_time`` exclusive, both UTC; empty tuples mean no restriction.
+    An item needs one of the ``categories``, one of the ``labels``, and a price, in the currency of each bound, that
+    is neither below nor above it.
+    """
+
+    categories: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    minimal_price: Money | None = None
+    maximal_price: Money | None = None
+
+    def covers(self, item: Item) -> bool:
+        """Tell whether an item meets every condition."""
+        return (
+            (not self.categories or item.category in self.categories)
+            and (not self.labels or any(label in self.labels for label in item.labels))
+            and (self.minimal_price is None or _at_most(self.minimal_price, item.price))
+            and (self.maximal_price is None or _at_most(item.price, self.maximal_price))
+        )
+
+
+def _at_most(lower: Money | None, upper: Money | None) -> bool:
+    return (
+        lower is not None
+        and upper is not None
+        and lower.currency_code == upper.currency_code
+        and lower.minor_units <= upper.minor_units
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Is a set of items on terms: those of ``item_ids`` and those that ``item_filter`` covers.
+
+    ``start_time`` is inclusive, ``end_time`` exclusive, both UTC; empty tuples mean no restriction. ``etag`` names the
+    stored state that the offer was read from, empty before it is stored; it is no part of what the offer is.
     """
 
     offer_id: str
@@ -87,6 +123,14 @@ class Offer:
     priority: int = 0
     status: OfferStatus = OfferStatus.LIVE
     labels: tuple[str, ...] = ()
+    item_filter: ItemFilter | None = None
+    representations: tuple[Representation, ...] = ()
+    weekly_hours: tuple[WeeklyHours, ...] = ()
+    value: Money | None = None
+    cooldown: Cooldown | None = None
+    consent_category: str = ""
+    fallback: bool = False
+    etag: str = field(default="", compare=False)
 
 
 DEFAULT_PLACEMENT_SIZE = 10
@@ -95,12 +139,14 @@ MAXIMAL_PLACEMENT_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Is the slot that asks for offers, with the rules of its slates."""
+    """Is the slot that asks for offers, with the rules of its slates. ``etag`` is as in :class:`Offer`."""
 
     placement: str
     size: int = DEFAULT_PLACEMENT_SIZE
     plain_items: bool = True
     rebuys: Rebuys = Rebuys.LATER
+    policy: Policy = PLAIN_POLICY
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

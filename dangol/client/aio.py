@@ -71,6 +71,10 @@ class AsyncClient(AsyncCatalogCalls):
         excluded_offer_ids: Sequence[str] = (),
         segment: str = "",
         explain: bool = False,
+        time_zone: str = "",
+        language: str = "",
+        consent_categories: Sequence[str] = (),
+        trace_offer_ids: Sequence[str] = (),
         timeout: float | None = None,
     ) -> RecommendOffersResponse:
         """Rank offers for a customer on one or several placements; one slate for each, in that order."""
@@ -84,6 +88,10 @@ class AsyncClient(AsyncCatalogCalls):
             excluded_offer_ids=excluded_offer_ids,
             segment=segment,
             explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent_categories,
+            trace_offer_ids=trace_offer_ids,
         )
         return await self._read(self._offers.RecommendOffers, request, timeout)
 
@@ -98,6 +106,9 @@ class AsyncClient(AsyncCatalogCalls):
         excluded_offer_ids: Sequence[str] = (),
         segment: str = "",
         explain: bool = False,
+        time_zone: str = "",
+        language: str = "",
+        consent_categories: Sequence[str] = (),
         timeout: float | None = None,
     ) -> BatchRecommendOffersResponse:
         """Rank offers for up to 1,000 customers on one placement. Has the longer deadline of the writing calls."""
@@ -110,6 +121,9 @@ class AsyncClient(AsyncCatalogCalls):
             excluded_offer_ids=excluded_offer_ids,
             segment=segment,
             explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent_categories,
         )
         return await self._write(self._offers.BatchRecommendOffers, request, timeout)
 

@@ -65,6 +65,10 @@ class Client(CatalogCalls):
         excluded_offer_ids: Sequence[str] = (),
         segment: str = "",
         explain: bool = False,
+        time_zone: str = "",
+        language: str = "",
+        consent_categories: Sequence[str] = (),
+        trace_offer_ids: Sequence[str] = (),
         timeout: float | None = None,
     ) -> RecommendOffersResponse:
         """Rank offers for a customer on one or several placements; one slate for each, in that order."""
@@ -78,6 +82,10 @@ class Client(CatalogCalls):
             excluded_offer_ids=excluded_offer_ids,
             segment=segment,
             explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent_categories,
+            trace_offer_ids=trace_offer_ids,
         )
         return self._read(self._offers.RecommendOffers, request, timeout)
 
@@ -92,6 +100,9 @@ class Client(CatalogCalls):
         excluded_offer_ids: Sequence[str] = (),
         segment: str = "",
         explain: bool = False,
+        time_zone: str = "",
+        language: str = "",
+        consent_categories: Sequence[str] = (),
         timeout: float | None = None,
     ) -> BatchRecommendOffersResponse:
         """Rank offers for up to 1,000 customers on one placement. Has the longer deadline of the writing calls."""
@@ -104,6 +115,9 @@ class Client(CatalogCalls):
             excluded_offer_ids=excluded_offer_ids,
             segment=segment,
             explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent_categories,
         )
         return self._write(self._offers.BatchRecommendOffers, request, timeout)
 

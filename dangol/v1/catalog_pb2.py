@@ -22,32 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x61ngol/v1/catalog.proto\x12\tdangol.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.dangol.v1.Money\x12\x0e\n\x06labels\x18\x05 \x03(\t\"\xc5\x02\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12%\n\x08\x64iscount\x18\x04 \x01(\x0b\x32\x13.dangol.v1.Discount\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61udience_ids\x18\x07 \x03(\t\x12\x10\n\x08\x63hannels\x18\x08 \x03(\t\x12\x12\n\nplacements\x18\t \x03(\t\x12\x10\n\x08priority\x18\n \x01(\x05\x12&\n\x06status\x18\x0b \x01(\x0e\x32\x16.dangol.v1.OfferStatus\x12\x0e\n\x06labels\x18\x0c \x03(\t\"{\n\tPlacement\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x05\x12*\n\x0bplain_items\x18\x03 \x01(\x0e\x32\x15.dangol.v1.PlainItems\x12!\n\x06rebuys\x18\x04 \x01(\x0e\x32\x11.dangol.v1.Rebuys\"5\n\x08\x41udience\x12\x13\n\x0b\x61udience_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ustomer_ids\x18\x02 \x03(\t\"3\n\x05Money\x12\x13\n\x0bminor_units\x18\x01 \x01(\x03\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\"}\n\x08\x44iscount\x12\x1a\n\x10off_basis_points\x18\x01 \x01(\x05H\x00\x12&\n\noff_amount\x18\x02 \x01(\x0b\x32\x10.dangol.v1.MoneyH\x00\x12%\n\tnew_price\x18\x03 \x01(\x0b\x32\x10.dangol.v1.MoneyH\x00\x42\x06\n\x04kind*\x8e\x01\n\x0bOfferStatus\x12\x1c\n\x18OFFER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_STATUS_DRAFT\x10\x01\x12\x15\n\x11OFFER_STATUS_LIVE\x10\x02\x12\x17\n\x13OFFER_STATUS_PAUSED\x10\x03\x12\x19\n\x15OFFER_STATUS_ARCHIVED\x10\x04*[\n\nPlainItems\x12\x1b\n\x17PLAIN_ITEMS_UNSPECIFIED\x10\x00\x12\x17\n\x13PLAIN_ITEMS_ALLOWED\x10\x01\x12\x17\n\x13PLAIN_ITEMS_REFUSED\x10\x02*Z\n\x06Rebuys\x12\x16\n\x12REBUYS_UNSPECIFIED\x10\x00\x12\x10\n\x0cREBUYS_LATER\x10\x01\x12\x12\n\x0eREBUYS_ALLOWED\x10\x02\x12\x12\n\x0eREBUYS_REFUSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64\x61ngol/v1/catalog.proto\x12\tdangol.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x1f\n\x05price\x18\x04 \x01(\x0b\x32\x10.dangol.v1.Money\x12\x0e\n\x06labels\x18\x05 \x03(\t\"\xd5\x04\n\x05Offer\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12%\n\x08\x64iscount\x18\x04 \x01(\x0b\x32\x13.dangol.v1.Discount\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x61udience_ids\x18\x07 \x03(\t\x12\x10\n\x08\x63hannels\x18\x08 \x03(\t\x12\x12\n\nplacements\x18\t \x03(\t\x12\x10\n\x08priority\x18\n \x01(\x05\x12&\n\x06status\x18\x0b \x01(\x0e\x32\x16.dangol.v1.OfferStatus\x12\x0e\n\x06labels\x18\x0c \x03(\t\x12*\n\x0bitem_filter\x18\r \x01(\x0b\x32\x15.dangol.v1.ItemFilter\x12\x32\n\x0frepresentations\x18\x0e \x03(\x0b\x32\x19.dangol.v1.Representation\x12,\n\x0cweekly_hours\x18\x0f \x03(\x0b\x32\x16.dangol.v1.WeeklyHours\x12\x1f\n\x05value\x18\x10 \x01(\x0b\x32\x10.dangol.v1.Money\x12%\n\x08\x63ooldown\x18\x11 \x01(\x0b\x32\x13.dangol.v1.Cooldown\x12\x18\n\x10\x63onsent_category\x18\x12 \x01(\t\x12\x10\n\x08\x66\x61llback\x18\x13 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x14 \x01(\t\"\x82\x01\n\nItemFilter\x12\x12\n\ncategories\x18\x01 \x03(\t\x12\x0e\n\x06labels\x18\x02 \x03(\t\x12\'\n\rminimal_price\x18\x03 \x01(\x0b\x32\x10.dangol.v1.Money\x12\'\n\rmaximal_price\x18\x04 \x01(\x0b\x32\x10.dangol.v1.Money\"\xb4\x01\n\x0eRepresentation\x12\x12\n\nplacements\x18\x01 \x03(\t\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x11\n\timage_uri\x18\x06 \x01(\t\x12\x10\n\x08link_uri\x18\x07 \x01(\t\x12(\n\x07\x63ontent\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"]\n\x0bWeeklyHours\x12$\n\x08weekdays\x18\x01 \x03(\x0e\x32\x12.dangol.v1.Weekday\x12\x14\n\x0cstart_minute\x18\x02 \x01(\x05\x12\x12\n\nend_minute\x18\x03 \x01(\x05\"K\n\x08\x43ooldown\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xac\x01\n\tPlacement\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x05\x12*\n\x0bplain_items\x18\x03 \x01(\x0e\x32\x15.dangol.v1.PlainItems\x12!\n\x06rebuys\x18\x04 \x01(\x0e\x32\x11.dangol.v1.Rebuys\x12!\n\x06policy\x18\x05 \x01(\x0b\x32\x11.dangol.v1.Policy\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\x8d\x03\n\x06Policy\x12(\n\nscore_mode\x18\x01 \x01(\x0e\x32\x14.dangol.v1.ScoreMode\x12*\n\x0fignored_factors\x18\x02 \x03(\x0e\x32\x11.dangol.v1.Factor\x12\x15\n\rdefault_value\x18\x03 \x01(\x03\x12 \n\x06levers\x18\x04 \x03(\x0b\x32\x10.dangol.v1.Lever\x12\x31\n\x0f\x63ontext_weights\x18\x05 \x03(\x0b\x32\x18.dangol.v1.ContextWeight\x12\x1c\n\x14maximal_per_category\x18\x06 \x01(\x05\x12\x19\n\x11\x64iversity_percent\x18\x07 \x01(\x05\x12\'\n\tpromotion\x18\x08 \x01(\x0b\x32\x14.dangol.v1.Promotion\x12\x1c\n\x04pins\x18\t \x03(\x0b\x32\x0e.dangol.v1.Pin\x12%\n\x08rotation\x18\n \x01(\x0b\x32\x13.dangol.v1.Rotation\x12\x1a\n\x12\x66\x61llback_offer_ids\x18\x0b \x03(\t\"\'\n\x05Lever\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"k\n\rContextWeight\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0f\n\x07segment\x18\x02 \x01(\t\x12\x18\n\x10\x63ontext_category\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\x12\x0f\n\x07percent\x18\x05 \x01(\x05\"+\n\tPromotion\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\x05\"%\n\x03Pin\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x10\n\x08offer_id\x18\x02 \x01(\t\"H\n\x08Rotation\x12\x0f\n\x07percent\x18\x01 \x01(\x05\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"5\n\x08\x41udience\x12\x13\n\x0b\x61udience_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63ustomer_ids\x18\x02 \x03(\t\"3\n\x05Money\x12\x13\n\x0bminor_units\x18\x01 \x01(\x03\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\"}\n\x08\x44iscount\x12\x1a\n\x10off_basis_points\x18\x01 \x01(\x05H\x00\x12&\n\noff_amount\x18\x02 \x01(\x0b\x32\x10.dangol.v1.MoneyH\x00\x12%\n\tnew_price\x18\x03 \x01(\x0b\x32\x10.dangol.v1.MoneyH\x00\x42\x06\n\x04kind*\x8e\x01\n\x0bOfferStatus\x12\x1c\n\x18OFFER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12OFFER_STATUS_DRAFT\x10\x01\x12\x15\n\x11OFFER_STATUS_LIVE\x10\x02\x12\x17\n\x13OFFER_STATUS_PAUSED\x10\x03\x12\x19\n\x15OFFER_STATUS_ARCHIVED\x10\x04*[\n\nPlainItems\x12\x1b\n\x17PLAIN_ITEMS_UNSPECIFIED\x10\x00\x12\x17\n\x13PLAIN_ITEMS_ALLOWED\x10\x01\x12\x17\n\x13PLAIN_ITEMS_REFUSED\x10\x02*Z\n\x06Rebuys\x12\x16\n\x12REBUYS_UNSPECIFIED\x10\x00\x12\x10\n\x0cREBUYS_LATER\x10\x01\x12\x12\n\x0eREBUYS_ALLOWED\x10\x02\x12\x12\n\x0eREBUYS_REFUSED\x10\x03*q\n\tScoreMode\x12\x1a\n\x16SCORE_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10SCORE_MODE_SCORE\x10\x01\x12\x17\n\x13SCORE_MODE_PRIORITY\x10\x02\x12\x19\n\x15SCORE_MODE_ARBITRATED\x10\x03*o\n\x06\x46\x61\x63tor\x12\x16\n\x12\x46\x41\x43TOR_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46\x41\x43TOR_PROPENSITY\x10\x01\x12\x12\n\x0e\x46\x41\x43TOR_CONTEXT\x10\x02\x12\x10\n\x0c\x46\x41\x43TOR_VALUE\x10\x03\x12\x10\n\x0c\x46\x41\x43TOR_LEVER\x10\x04*\xb6\x01\n\x07Weekday\x12\x17\n\x13WEEKDAY_UNSPECIFIED\x10\x00\x12\x12\n\x0eWEEKDAY_MONDAY\x10\x01\x12\x13\n\x0fWEEKDAY_TUESDAY\x10\x02\x12\x15\n\x11WEEKDAY_WEDNESDAY\x10\x03\x12\x14\n\x10WEEKDAY_THURSDAY\x10\x04\x12\x12\n\x0eWEEKDAY_FRIDAY\x10\x05\x12\x14\n\x10WEEKDAY_SATURDAY\x10\x06\x12\x12\n\x0eWEEKDAY_SUNDAY\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OFFERSTATUS']._serialized_start=867
-  _globals['_OFFERSTATUS']._serialized_end=1009
-  _globals['_PLAINITEMS']._serialized_start=1011
-  _globals['_PLAINITEMS']._serialized_end=1102
-  _globals['_REBUYS']._serialized_start=1104
-  _globals['_REBUYS']._serialized_end=1194
-  _globals['_ITEM']._serialized_start=71
-  _globals['_ITEM']._serialized_end=176
-  _globals['_OFFER']._serialized_start=179
-  _globals['_OFFER']._serialized_end=504
-  _globals['_PLACEMENT']._serialized_start=506
-  _globals['_PLACEMENT']._serialized_end=629
-  _globals['_AUDIENCE']._serialized_start=631
-  _globals['_AUDIENCE']._serialized_end=684
-  _globals['_MONEY']._serialized_start=686
-  _globals['_MONEY']._serialized_end=737
-  _globals['_DISCOUNT']._serialized_start=739
-  _globals['_DISCOUNT']._serialized_end=864
+  _globals['_OFFERSTATUS']._serialized_start=2447
+  _globals['_OFFERSTATUS']._serialized_end=2589
+  _globals['_PLAINITEMS']._serialized_start=2591
+  _globals['_PLAINITEMS']._serialized_end=2682
+  _globals['_REBUYS']._serialized_start=2684
+  _globals['_REBUYS']._serialized_end=2774
+  _globals['_SCOREMODE']._serialized_start=2776
+  _globals['_SCOREMODE']._serialized_end=2889
+  _globals['_FACTOR']._serialized_start=2891
+  _globals['_FACTOR']._serialized_end=3002
+  _globals['_WEEKDAY']._serialized_start=3005
+  _globals['_WEEKDAY']._serialized_end=3187
+  _globals['_ITEM']._serialized_start=133
+  _globals['_ITEM']._serialized_end=238
+  _globals['_OFFER']._serialized_start=241
+  _globals['_OFFER']._serialized_end=838
+  _globals['_ITEMFILTER']._serialized_start=841
+  _globals['_ITEMFILTER']._serialized_end=971
+  _globals['_REPRESENTATION']._serialized_start=974
+  _globals['_REPRESENTATION']._serialized_end=1154
+  _globals['_WEEKLYHOURS']._serialized_start=1156
+  _globals['_WEEKLYHOURS']._serialized_end=1249
+  _globals['_COOLDOWN']._serialized_start=1251
+  _globals['_COOLDOWN']._serialized_end=1326
+  _globals['_PLACEMENT']._serialized_start=1329
+  _globals['_PLACEMENT']._serialized_end=1501
+  _globals['_POLICY']._serialized_start=1504
+  _globals['_POLICY']._serialized_end=1901
+  _globals['_LEVER']._serialized_start=1903
+  _globals['_LEVER']._serialized_end=1942
+  _globals['_CONTEXTWEIGHT']._serialized_start=1944
+  _globals['_CONTEXTWEIGHT']._serialized_end=2051
+  _globals['_PROMOTION']._serialized_start=2053
+  _globals['_PROMOTION']._serialized_end=2096
+  _globals['_PIN']._serialized_start=2098
+  _globals['_PIN']._serialized_end=2135
+  _globals['_ROTATION']._serialized_start=2137
+  _globals['_ROTATION']._serialized_end=2209
+  _globals['_AUDIENCE']._serialized_start=2211
+  _globals['_AUDIENCE']._serialized_end=2264
+  _globals['_MONEY']._serialized_start=2266
+  _globals['_MONEY']._serialized_end=2317
+  _globals['_DISCOUNT']._serialized_start=2319
+  _globals['_DISCOUNT']._serialized_end=2444
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,9 @@ What a shop has to offer: items, offers on terms, the placements that ask for th
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -104,6 +106,110 @@ REBUYS_REFUSED: Rebuys.ValueType  # 3
 """Keeps out every item that the customer has bought before."""
 Global___Rebuys: _TypeAlias = Rebuys  # noqa: Y015
 
+class _ScoreMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScoreModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScoreMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCORE_MODE_UNSPECIFIED: _ScoreMode.ValueType  # 0
+    """Leaves the order open; it is stored as SCORE."""
+    SCORE_MODE_SCORE: _ScoreMode.ValueType  # 1
+    """Orders by the model's score."""
+    SCORE_MODE_PRIORITY: _ScoreMode.ValueType  # 2
+    """Orders by the offer's priority, within one by the model's score; items without an offer have priority 0."""
+    SCORE_MODE_ARBITRATED: _ScoreMode.ValueType  # 3
+    """Orders by propensity × context × value × lever."""
+
+class ScoreMode(_ScoreMode, metaclass=_ScoreModeEnumTypeWrapper):
+    """Tells in which order offers stand."""
+
+SCORE_MODE_UNSPECIFIED: ScoreMode.ValueType  # 0
+"""Leaves the order open; it is stored as SCORE."""
+SCORE_MODE_SCORE: ScoreMode.ValueType  # 1
+"""Orders by the model's score."""
+SCORE_MODE_PRIORITY: ScoreMode.ValueType  # 2
+"""Orders by the offer's priority, within one by the model's score; items without an offer have priority 0."""
+SCORE_MODE_ARBITRATED: ScoreMode.ValueType  # 3
+"""Orders by propensity × context × value × lever."""
+Global___ScoreMode: _TypeAlias = ScoreMode  # noqa: Y015
+
+class _Factor:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FactorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Factor.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FACTOR_UNSPECIFIED: _Factor.ValueType  # 0
+    """Leaves the factor open. Never stored."""
+    FACTOR_PROPENSITY: _Factor.ValueType  # 1
+    """Names how likely the customer is to take it."""
+    FACTOR_CONTEXT: _Factor.ValueType  # 2
+    """Names how well it fits the request."""
+    FACTOR_VALUE: _Factor.ValueType  # 3
+    """Names what it is worth to the shop."""
+    FACTOR_LEVER: _Factor.ValueType  # 4
+    """Names what the shop wants to push."""
+
+class Factor(_Factor, metaclass=_FactorEnumTypeWrapper):
+    """Names what arbitration multiplies."""
+
+FACTOR_UNSPECIFIED: Factor.ValueType  # 0
+"""Leaves the factor open. Never stored."""
+FACTOR_PROPENSITY: Factor.ValueType  # 1
+"""Names how likely the customer is to take it."""
+FACTOR_CONTEXT: Factor.ValueType  # 2
+"""Names how well it fits the request."""
+FACTOR_VALUE: Factor.ValueType  # 3
+"""Names what it is worth to the shop."""
+FACTOR_LEVER: Factor.ValueType  # 4
+"""Names what the shop wants to push."""
+Global___Factor: _TypeAlias = Factor  # noqa: Y015
+
+class _Weekday:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WeekdayEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Weekday.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WEEKDAY_UNSPECIFIED: _Weekday.ValueType  # 0
+    """Leaves the day open. Never stored."""
+    WEEKDAY_MONDAY: _Weekday.ValueType  # 1
+    """Names Monday."""
+    WEEKDAY_TUESDAY: _Weekday.ValueType  # 2
+    """Names Tuesday."""
+    WEEKDAY_WEDNESDAY: _Weekday.ValueType  # 3
+    """Names Wednesday."""
+    WEEKDAY_THURSDAY: _Weekday.ValueType  # 4
+    """Names Thursday."""
+    WEEKDAY_FRIDAY: _Weekday.ValueType  # 5
+    """Names Friday."""
+    WEEKDAY_SATURDAY: _Weekday.ValueType  # 6
+    """Names Saturday."""
+    WEEKDAY_SUNDAY: _Weekday.ValueType  # 7
+    """Names Sunday."""
+
+class Weekday(_Weekday, metaclass=_WeekdayEnumTypeWrapper):
+    """Names a day of the week."""
+
+WEEKDAY_UNSPECIFIED: Weekday.ValueType  # 0
+"""Leaves the day open. Never stored."""
+WEEKDAY_MONDAY: Weekday.ValueType  # 1
+"""Names Monday."""
+WEEKDAY_TUESDAY: Weekday.ValueType  # 2
+"""Names Tuesday."""
+WEEKDAY_WEDNESDAY: Weekday.ValueType  # 3
+"""Names Wednesday."""
+WEEKDAY_THURSDAY: Weekday.ValueType  # 4
+"""Names Thursday."""
+WEEKDAY_FRIDAY: Weekday.ValueType  # 5
+"""Names Friday."""
+WEEKDAY_SATURDAY: Weekday.ValueType  # 6
+"""Names Saturday."""
+WEEKDAY_SUNDAY: Weekday.ValueType  # 7
+"""Names Sunday."""
+Global___Weekday: _TypeAlias = Weekday  # noqa: Y015
+
 @_typing.final
 class Item(_message.Message):
     """Describes one thing that the model learns about and that an offer may be made on."""
@@ -164,6 +270,14 @@ class Offer(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    ITEM_FILTER_FIELD_NUMBER: _builtins.int
+    REPRESENTATIONS_FIELD_NUMBER: _builtins.int
+    WEEKLY_HOURS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    COOLDOWN_FIELD_NUMBER: _builtins.int
+    CONSENT_CATEGORY_FIELD_NUMBER: _builtins.int
+    FALLBACK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """Names the offer. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     title: _builtins.str
@@ -172,9 +286,19 @@ class Offer(_message.Message):
     """Ranks offers on the same item: the highest wins, then the offer id that sorts first. Range -1,000 to 1,000; the default is 0."""
     status: Global___OfferStatus.ValueType
     """States whether the offer is on. Unspecified is stored as LIVE."""
+    consent_category: _builtins.str
+    """Names what the customer must have consented to, kebab-case such as `health`, at most 64 bytes. Empty means that no consent is needed."""
+    fallback: _builtins.bool
+    """Makes the offer one that slates fall back on: it is never ranked, and stands where a slate would be empty. A fallback is for everybody, so it
+    may have no audiences, no cooldown and no consent category.
+    """
+    etag: _builtins.str
+    """Names the stored state. On an upsert, empty stores whatever was there; otherwise ABORTED unless it is what ListOffers answers now."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lists the items that the offer applies to. 1 to 50,000 distinct ids; ids that the catalogue lacks are allowed and wait for their item."""
+        """Lists the items that the offer applies to. At most 50,000 distinct ids; ids that the catalogue lacks are allowed and wait for their item.
+        An offer needs `item_ids` or `item_filter`, unless it is a fallback.
+        """
 
     @_builtins.property
     def discount(self) -> Global___Discount:
@@ -204,6 +328,28 @@ class Offer(_message.Message):
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists labels such as `clearance`. At most 32 kebab-case strings."""
 
+    @_builtins.property
+    def item_filter(self) -> Global___ItemFilter:
+        """Lets the offer also apply to every item of the catalogue that the filter covers. Unset covers none; an empty filter covers all."""
+
+    @_builtins.property
+    def representations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Representation]:
+        """Lists how the offer looks, at most 64. The one that fits placement, channel and language of the request best is answered."""
+
+    @_builtins.property
+    def weekly_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyHours]:
+        """Lists when in the week the offer may be shown, at most 32, by the clock of the request's `time_zone`. Empty means always."""
+
+    @_builtins.property
+    def value(self) -> Global___Money:
+        """States what a redemption is worth to the shop, such as its margin. Unset means what the placement's policy assumes. One currency for all offers:
+        amounts are compared as they are.
+        """
+
+    @_builtins.property
+    def cooldown(self) -> Global___Cooldown:
+        """Keeps the offer away from a customer for a while after an event of theirs on it. Unset means never."""
+
     def __init__(
         self,
         *,
@@ -219,14 +365,180 @@ class Offer(_message.Message):
         priority: _builtins.int = ...,
         status: Global___OfferStatus.ValueType = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
+        item_filter: Global___ItemFilter | None = ...,
+        representations: _abc.Iterable[Global___Representation] | None = ...,
+        weekly_hours: _abc.Iterable[Global___WeeklyHours] | None = ...,
+        value: Global___Money | None = ...,
+        cooldown: Global___Cooldown | None = ...,
+        consent_category: _builtins.str = ...,
+        fallback: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["discount", b"discount", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "item_filter", b"item_filter", "start_time", b"start_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "channels", b"channels", "discount", b"discount", "end_time", b"end_time", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "start_time", b"start_time", "status", b"status", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class ItemFilter(_message.Message):
+    """Covers items by what is known of them. Conditions that are left out hold; all that are given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MINIMAL_PRICE_FIELD_NUMBER: _builtins.int
+    MAXIMAL_PRICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists categories, as items write them, at most 256: the item's must be one of them."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists labels, at most 32 kebab-case strings: the item must have one of them."""
+
+    @_builtins.property
+    def minimal_price(self) -> Global___Money:
+        """States the lowest price. An item of unknown price or of another currency is not covered."""
+
+    @_builtins.property
+    def maximal_price(self) -> Global___Money:
+        """States the highest price. An item of unknown price or of another currency is not covered."""
+
+    def __init__(
+        self,
+        *,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        minimal_price: Global___Money | None = ...,
+        maximal_price: Global___Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximal_price", b"maximal_price", "minimal_price", b"minimal_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "labels", b"labels", "maximal_price", b"maximal_price", "minimal_price", b"minimal_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemFilter: _TypeAlias = ItemFilter  # noqa: Y015
+
+@_typing.final
+class Representation(_message.Message):
+    """Describes how an offer looks somewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
+    LINK_URI_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    """Names the language it is in, a BCP 47 tag such as `de` or `pt-BR`, at most 35 bytes. `de` also serves `de-AT`. Empty serves all."""
+    title: _builtins.str
+    """Gives the headline. At most 512 bytes."""
+    text: _builtins.str
+    """Gives the text. At most 4,096 bytes."""
+    image_uri: _builtins.str
+    """Names the image: a URI of at most 2,048 bytes."""
+    link_uri: _builtins.str
+    """Names where a click leads: a URI or deep link of at most 2,048 bytes."""
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the placements it is for. Empty means all."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the channels it is for. Empty means all."""
+
+    @_builtins.property
+    def content(self) -> _struct_pb2.Struct:
+        """Holds whatever else the channel needs. At most 16 KiB as JSON."""
+
+    def __init__(
+        self,
+        *,
+        placements: _abc.Iterable[_builtins.str] | None = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        title: _builtins.str = ...,
+        text: _builtins.str = ...,
+        image_uri: _builtins.str = ...,
+        link_uri: _builtins.str = ...,
+        content: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "content", b"content", "image_uri", b"image_uri", "language", b"language", "link_uri", b"link_uri", "placements", b"placements", "text", b"text", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Representation: _TypeAlias = Representation  # noqa: Y015
+
+@_typing.final
+class WeeklyHours(_message.Message):
+    """States hours that return every week."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    START_MINUTE_FIELD_NUMBER: _builtins.int
+    END_MINUTE_FIELD_NUMBER: _builtins.int
+    start_minute: _builtins.int
+    """States the first minute of the day, 0 to 1,439."""
+    end_minute: _builtins.int
+    """States the first minute that no longer belongs, after `start_minute`, at most 2,879: above 1,440 the hours run into the next day. 0 means 1,440."""
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[Global___Weekday.ValueType]:
+        """Lists the days on which the hours begin, none twice. Empty means every day."""
+
+    def __init__(
+        self,
+        *,
+        weekdays: _abc.Iterable[Global___Weekday.ValueType] | None = ...,
+        start_minute: _builtins.int = ...,
+        end_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_minute", b"end_minute", "start_minute", b"start_minute", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WeeklyHours: _TypeAlias = WeeklyHours  # noqa: Y015
+
+@_typing.final
+class Cooldown(_message.Message):
+    """Keeps an offer away for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_TYPE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    event_type: _builtins.str
+    """Names the event of the customer on the offer after which it begins, such as `impression`, `click` or `redeem`. Required."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """States how long it lasts, 1 second to 366 days, whole seconds. Required. Of a customer the newest 256 events are looked at."""
+
+    def __init__(
+        self,
+        *,
+        event_type: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "event_type", b"event_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cooldown: _TypeAlias = Cooldown  # noqa: Y015
 
 @_typing.final
 class Placement(_message.Message):
@@ -238,6 +550,8 @@ class Placement(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     PLAIN_ITEMS_FIELD_NUMBER: _builtins.int
     REBUYS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     placement: _builtins.str
     """Names the placement, kebab-case such as `home-top`, 1 to 64 bytes. Required."""
     size: _builtins.int
@@ -246,6 +560,12 @@ class Placement(_message.Message):
     """States whether items without an offer may fill the slate. Unspecified means ALLOWED."""
     rebuys: Global___Rebuys.ValueType
     """States whether items that the customer has bought before are welcome. Unspecified means LATER."""
+    etag: _builtins.str
+    """Names the stored state, as the `etag` of an offer does."""
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """States how a slate is put together. Unset means by score alone."""
+
     def __init__(
         self,
         *,
@@ -253,14 +573,236 @@ class Placement(_message.Message):
         size: _builtins.int = ...,
         plain_items: Global___PlainItems.ValueType = ...,
         rebuys: Global___Rebuys.ValueType = ...,
+        policy: Global___Policy | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement", "plain_items", b"plain_items", "rebuys", b"rebuys", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "placement", b"placement", "plain_items", b"plain_items", "policy", b"policy", "rebuys", b"rebuys", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+@_typing.final
+class Policy(_message.Message):
+    """States how slates of a placement are put together, beyond what may be shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_MODE_FIELD_NUMBER: _builtins.int
+    IGNORED_FACTORS_FIELD_NUMBER: _builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: _builtins.int
+    LEVERS_FIELD_NUMBER: _builtins.int
+    CONTEXT_WEIGHTS_FIELD_NUMBER: _builtins.int
+    MAXIMAL_PER_CATEGORY_FIELD_NUMBER: _builtins.int
+    DIVERSITY_PERCENT_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
+    PINS_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
+    FALLBACK_OFFER_IDS_FIELD_NUMBER: _builtins.int
+    score_mode: Global___ScoreMode.ValueType
+    """States in which order offers stand."""
+    default_value: _builtins.int
+    """States what an offer without a `value`, or an item without an offer, is taken to be worth, in minor units. 0 means 100."""
+    maximal_per_category: _builtins.int
+    """States how many places of one category a slate may have. 0 means any number; items without a category are not counted."""
+    diversity_percent: _builtins.int
+    """States how much unlike what already stands counts against the score, 0 to 100 per cent (maximal marginal relevance). 0 means not at all."""
+    @_builtins.property
+    def ignored_factors(self) -> _containers.RepeatedScalarFieldContainer[Global___Factor.ValueType]:
+        """Lists the factors that do not count with ARBITRATED, none twice."""
+
+    @_builtins.property
+    def levers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lever]:
+        """Raises or lowers what carries a label: the lever is 1 + the sum of their percentages / 100, at least 0. At most 64."""
+
+    @_builtins.property
+    def context_weights(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextWeight]:
+        """Raises or lowers by what is known of the request: the context is 1 + the sum of their percentages / 100, at least 0. At most 64."""
+
+    @_builtins.property
+    def promotion(self) -> Global___Promotion:
+        """Gives a share of the places to what carries a label, as far as there is any."""
+
+    @_builtins.property
+    def pins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]:
+        """Lists what stands at a fixed place wherever it may be shown, at most 16, no place and no offer twice."""
+
+    @_builtins.property
+    def rotation(self) -> Global___Rotation:
+        """Lets sink what was shown and not taken."""
+
+    @_builtins.property
+    def fallback_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the fallbacks of the placement, first choice first, at most 32. Empty means every fallback that may be shown here, by priority."""
+
+    def __init__(
+        self,
+        *,
+        score_mode: Global___ScoreMode.ValueType = ...,
+        ignored_factors: _abc.Iterable[Global___Factor.ValueType] | None = ...,
+        default_value: _builtins.int = ...,
+        levers: _abc.Iterable[Global___Lever] | None = ...,
+        context_weights: _abc.Iterable[Global___ContextWeight] | None = ...,
+        maximal_per_category: _builtins.int = ...,
+        diversity_percent: _builtins.int = ...,
+        promotion: Global___Promotion | None = ...,
+        pins: _abc.Iterable[Global___Pin] | None = ...,
+        rotation: Global___Rotation | None = ...,
+        fallback_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion", "rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_weights", b"context_weights", "default_value", b"default_value", "diversity_percent", b"diversity_percent", "fallback_offer_ids", b"fallback_offer_ids", "ignored_factors", b"ignored_factors", "levers", b"levers", "maximal_per_category", b"maximal_per_category", "pins", b"pins", "promotion", b"promotion", "rotation", b"rotation", "score_mode", b"score_mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Lever(_message.Message):
+    """Raises or lowers what carries a label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Names the label, of the offer or of the item. Required."""
+    percent: _builtins.int
+    """States by how many per cent, -100 to 10,000."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lever: _TypeAlias = Lever  # noqa: Y015
+
+@_typing.final
+class ContextWeight(_message.Message):
+    """Raises or lowers what carries a label when the request is of a kind. Conditions that are left out hold; all that are given must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    CONTEXT_CATEGORY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    channel: _builtins.str
+    """Names the channel that the request must name."""
+    segment: _builtins.str
+    """Names the segment that the request must name."""
+    context_category: _builtins.str
+    """Names the category that one of the request's context items must have."""
+    label: _builtins.str
+    """Names the label that offer or item must carry."""
+    percent: _builtins.int
+    """States by how many per cent, -100 to 10,000."""
+    def __init__(
+        self,
+        *,
+        channel: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        context_category: _builtins.str = ...,
+        label: _builtins.str = ...,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_category", b"context_category", "label", b"label", "percent", b"percent", "segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContextWeight: _TypeAlias = ContextWeight  # noqa: Y015
+
+@_typing.final
+class Promotion(_message.Message):
+    """Gives a share of a slate to what carries a label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Names the label, of the offer or of the item. Required."""
+    percent: _builtins.int
+    """States the share of the places, 1 to 100 per cent, rounded down."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
+
+@_typing.final
+class Pin(_message.Message):
+    """Fixes an offer to a place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    rank: _builtins.int
+    """States the place, 1 to 100. A slate that is shorter has it at its end."""
+    offer_id: _builtins.str
+    """Names the offer. Required."""
+    def __init__(
+        self,
+        *,
+        rank: _builtins.int = ...,
+        offer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_id", b"offer_id", "rank", b"rank"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pin: _TypeAlias = Pin  # noqa: Y015
+
+@_typing.final
+class Rotation(_message.Message):
+    """Lets sink what was shown and not taken: each `impression` without a later `click`, `cart`, `purchase` or `redeem` lowers the score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    percent: _builtins.int
+    """States by how many per cent each impression lowers the score, 1 to 100. Required."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """States how long an impression counts, 1 second to 366 days, whole seconds. Unset means 7 days."""
+
+    def __init__(
+        self,
+        *,
+        percent: _builtins.int = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
 
 @_typing.final
 class Audience(_message.Message):

@@ -125,7 +125,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertOffers(self, request, context):
-        """Stores offers. Errors: INVALID_ARGUMENT names the field; nothing is stored then.
+        """Stores offers. Errors: INVALID_ARGUMENT names the field; ABORTED when an offer with an `etag` was changed since; nothing is stored then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +146,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertPlacements(self, request, context):
-        """Stores placements. Errors: INVALID_ARGUMENT names the field; nothing is stored then.
+        """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

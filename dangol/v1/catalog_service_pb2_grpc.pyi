@@ -42,13 +42,13 @@ class CatalogServiceStub:
     DeleteItems: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteItemsRequest, _catalog_service_pb2.DeleteItemsResponse]
     """Deletes items. An id that does not exist is passed over."""
     UpsertOffers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertOffersRequest, _catalog_service_pb2.UpsertOffersResponse]
-    """Stores offers. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+    """Stores offers. Errors: INVALID_ARGUMENT names the field; ABORTED when an offer with an `etag` was changed since; nothing is stored then."""
     ListOffers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListOffersRequest, _catalog_service_pb2.ListOffersResponse]
     """Lists offers by id, page by page."""
     DeleteOffers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteOffersRequest, _catalog_service_pb2.DeleteOffersResponse]
     """Deletes offers. An id that does not exist is passed over."""
     UpsertPlacements: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertPlacementsRequest, _catalog_service_pb2.UpsertPlacementsResponse]
-    """Stores placements. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+    """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then."""
     ListPlacements: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementsRequest, _catalog_service_pb2.ListPlacementsResponse]
     """Lists placements by name, page by page."""
     DeletePlacements: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlacementsRequest, _catalog_service_pb2.DeletePlacementsResponse]
@@ -74,13 +74,13 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     DeleteItems: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteItemsRequest, _catalog_service_pb2.DeleteItemsResponse]  # type: ignore[assignment]
     """Deletes items. An id that does not exist is passed over."""
     UpsertOffers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertOffersRequest, _catalog_service_pb2.UpsertOffersResponse]  # type: ignore[assignment]
-    """Stores offers. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+    """Stores offers. Errors: INVALID_ARGUMENT names the field; ABORTED when an offer with an `etag` was changed since; nothing is stored then."""
     ListOffers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListOffersRequest, _catalog_service_pb2.ListOffersResponse]  # type: ignore[assignment]
     """Lists offers by id, page by page."""
     DeleteOffers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteOffersRequest, _catalog_service_pb2.DeleteOffersResponse]  # type: ignore[assignment]
     """Deletes offers. An id that does not exist is passed over."""
     UpsertPlacements: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertPlacementsRequest, _catalog_service_pb2.UpsertPlacementsResponse]  # type: ignore[assignment]
-    """Stores placements. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+    """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then."""
     ListPlacements: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementsRequest, _catalog_service_pb2.ListPlacementsResponse]  # type: ignore[assignment]
     """Lists placements by name, page by page."""
     DeletePlacements: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlacementsRequest, _catalog_service_pb2.DeletePlacementsResponse]  # type: ignore[assignment]
@@ -127,7 +127,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpsertOffersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.UpsertOffersResponse, _abc.Awaitable[_catalog_service_pb2.UpsertOffersResponse]]:
-        """Stores offers. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+        """Stores offers. Errors: INVALID_ARGUMENT names the field; ABORTED when an offer with an `etag` was changed since; nothing is stored then."""
 
     @_abc_1.abstractmethod
     def ListOffers(
@@ -151,7 +151,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.UpsertPlacementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.UpsertPlacementsResponse, _abc.Awaitable[_catalog_service_pb2.UpsertPlacementsResponse]]:
-        """Stores placements. Errors: INVALID_ARGUMENT names the field; nothing is stored then."""
+        """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then."""
 
     @_abc_1.abstractmethod
     def ListPlacements(

@@ -45,6 +45,8 @@ class _ReasonCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonCode
     """Says that the item goes with the evidence items, which the request named as context."""
     REASON_CODE_CAMPAIGN: _ReasonCode.ValueType  # 8
     """Says that the customer is one of those whom the campaign is for, and nothing more is known."""
+    REASON_CODE_FALLBACK: _ReasonCode.ValueType  # 9
+    """Says that nothing else may be shown and this is the placement's fallback."""
 
 class ReasonCode(_ReasonCode, metaclass=_ReasonCodeEnumTypeWrapper):
     """Tells why an item was chosen."""
@@ -67,7 +69,125 @@ REASON_CODE_GOES_WITH_CONTEXT: ReasonCode.ValueType  # 7
 """Says that the item goes with the evidence items, which the request named as context."""
 REASON_CODE_CAMPAIGN: ReasonCode.ValueType  # 8
 """Says that the customer is one of those whom the campaign is for, and nothing more is known."""
+REASON_CODE_FALLBACK: ReasonCode.ValueType  # 9
+"""Says that nothing else may be shown and this is the placement's fallback."""
 Global___ReasonCode: _TypeAlias = ReasonCode  # noqa: Y015
+
+class _AppliedRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AppliedRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AppliedRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPLIED_RULE_UNSPECIFIED: _AppliedRule.ValueType  # 0
+    """Leaves the rule open. Never sent."""
+    APPLIED_RULE_PINNED: _AppliedRule.ValueType  # 1
+    """Says that the offer is pinned to its place."""
+    APPLIED_RULE_PROMOTED: _AppliedRule.ValueType  # 2
+    """Says that the offer has its place from the promoted share."""
+    APPLIED_RULE_DIVERSIFIED: _AppliedRule.ValueType  # 3
+    """Says that the offer stands lower than its score because of what stands above it."""
+    APPLIED_RULE_ROTATED: _AppliedRule.ValueType  # 4
+    """Says that the score is lowered because the offer or its item was shown and not taken."""
+
+class AppliedRule(_AppliedRule, metaclass=_AppliedRuleEnumTypeWrapper):
+    """Names a rule of a policy that moved an offer."""
+
+APPLIED_RULE_UNSPECIFIED: AppliedRule.ValueType  # 0
+"""Leaves the rule open. Never sent."""
+APPLIED_RULE_PINNED: AppliedRule.ValueType  # 1
+"""Says that the offer is pinned to its place."""
+APPLIED_RULE_PROMOTED: AppliedRule.ValueType  # 2
+"""Says that the offer has its place from the promoted share."""
+APPLIED_RULE_DIVERSIFIED: AppliedRule.ValueType  # 3
+"""Says that the offer stands lower than its score because of what stands above it."""
+APPLIED_RULE_ROTATED: AppliedRule.ValueType  # 4
+"""Says that the score is lowered because the offer or its item was shown and not taken."""
+Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015
+
+class _TraceRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRACE_RULE_UNSPECIFIED: _TraceRule.ValueType  # 0
+    """Leaves the rule open: the offer is in the slate."""
+    TRACE_RULE_UNKNOWN: _TraceRule.ValueType  # 1
+    """Says that the catalogue has no such offer."""
+    TRACE_RULE_STATUS: _TraceRule.ValueType  # 2
+    """Says that the offer is not LIVE."""
+    TRACE_RULE_VALIDITY: _TraceRule.ValueType  # 3
+    """Says that its time has not begun or is over."""
+    TRACE_RULE_WEEKLY_HOURS: _TraceRule.ValueType  # 4
+    """Says that it is not shown at this hour of the week."""
+    TRACE_RULE_PLACEMENT: _TraceRule.ValueType  # 5
+    """Says that it is not for this placement."""
+    TRACE_RULE_CHANNEL: _TraceRule.ValueType  # 6
+    """Says that it is not for this channel."""
+    TRACE_RULE_AUDIENCE: _TraceRule.ValueType  # 7
+    """Says that the customer is in none of its audiences."""
+    TRACE_RULE_CONSENT: _TraceRule.ValueType  # 8
+    """Says that the customer has not consented to its category."""
+    TRACE_RULE_EXCLUDED: _TraceRule.ValueType  # 9
+    """Says that the request excluded it."""
+    TRACE_RULE_DISMISSED: _TraceRule.ValueType  # 10
+    """Says that the customer dismissed it."""
+    TRACE_RULE_COOLDOWN: _TraceRule.ValueType  # 11
+    """Says that the customer did something on it so lately that it pauses."""
+    TRACE_RULE_OTHER_PLACEMENT: _TraceRule.ValueType  # 12
+    """Says that another placement of the same answer shows it."""
+    TRACE_RULE_FALLBACK: _TraceRule.ValueType  # 13
+    """Says that it is a fallback, and none was needed or another came first."""
+    TRACE_RULE_ITEMS: _TraceRule.ValueType  # 14
+    """Says that none of its items may be shown: unknown to the shop, excluded, dismissed, bought, in the context or shown already."""
+    TRACE_RULE_OTHER_OFFER: _TraceRule.ValueType  # 15
+    """Says that another offer on the same items won."""
+    TRACE_RULE_OUTRANKED: _TraceRule.ValueType  # 16
+    """Says that others stand above it; `reached_rank` tells where it stood."""
+    TRACE_RULE_CATEGORY_LIMIT: _TraceRule.ValueType  # 17
+    """Says that the slate has enough of its category."""
+
+class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
+    """Names why an offer is not in a slate."""
+
+TRACE_RULE_UNSPECIFIED: TraceRule.ValueType  # 0
+"""Leaves the rule open: the offer is in the slate."""
+TRACE_RULE_UNKNOWN: TraceRule.ValueType  # 1
+"""Says that the catalogue has no such offer."""
+TRACE_RULE_STATUS: TraceRule.ValueType  # 2
+"""Says that the offer is not LIVE."""
+TRACE_RULE_VALIDITY: TraceRule.ValueType  # 3
+"""Says that its time has not begun or is over."""
+TRACE_RULE_WEEKLY_HOURS: TraceRule.ValueType  # 4
+"""Says that it is not shown at this hour of the week."""
+TRACE_RULE_PLACEMENT: TraceRule.ValueType  # 5
+"""Says that it is not for this placement."""
+TRACE_RULE_CHANNEL: TraceRule.ValueType  # 6
+"""Says that it is not for this channel."""
+TRACE_RULE_AUDIENCE: TraceRule.ValueType  # 7
+"""Says that the customer is in none of its audiences."""
+TRACE_RULE_CONSENT: TraceRule.ValueType  # 8
+"""Says that the customer has not consented to its category."""
+TRACE_RULE_EXCLUDED: TraceRule.ValueType  # 9
+"""Says that the request excluded it."""
+TRACE_RULE_DISMISSED: TraceRule.ValueType  # 10
+"""Says that the customer dismissed it."""
+TRACE_RULE_COOLDOWN: TraceRule.ValueType  # 11
+"""Says that the customer did something on it so lately that it pauses."""
+TRACE_RULE_OTHER_PLACEMENT: TraceRule.ValueType  # 12
+"""Says that another placement of the same answer shows it."""
+TRACE_RULE_FALLBACK: TraceRule.ValueType  # 13
+"""Says that it is a fallback, and none was needed or another came first."""
+TRACE_RULE_ITEMS: TraceRule.ValueType  # 14
+"""Says that none of its items may be shown: unknown to the shop, excluded, dismissed, bought, in the context or shown already."""
+TRACE_RULE_OTHER_OFFER: TraceRule.ValueType  # 15
+"""Says that another offer on the same items won."""
+TRACE_RULE_OUTRANKED: TraceRule.ValueType  # 16
+"""Says that others stand above it; `reached_rank` tells where it stood."""
+TRACE_RULE_CATEGORY_LIMIT: TraceRule.ValueType  # 17
+"""Says that the slate has enough of its category."""
+Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -108,6 +228,10 @@ class RecommendOffersRequest(_message.Message):
     EXCLUDED_OFFER_IDS_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CONSENT_CATEGORIES_FIELD_NUMBER: _builtins.int
+    TRACE_OFFER_IDS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Names the customer. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required; an id never seen gets the list of its segment or everyone's."""
     page_size: _builtins.int
@@ -117,7 +241,11 @@ class RecommendOffersRequest(_message.Message):
     segment: _builtins.str
     """Names the segment whose list serves when the customer is unknown, at most 128 bytes. Empty or unknown means everyone's."""
     explain: _builtins.bool
-    """Asks for every reason with its evidence. Otherwise an offer carries only its first reason."""
+    """Asks for every reason with its evidence, for the factors of the score and for the rules that applied. Otherwise an offer carries only its first reason."""
+    time_zone: _builtins.str
+    """Names the customer's time zone as IANA does, such as `Asia/Seoul`: weekly hours go by its clock. Empty means UTC."""
+    language: _builtins.str
+    """Names the language to answer in, a BCP 47 tag such as `ko` or `pt-BR`, at most 35 bytes. Empty passes over languages."""
     @_builtins.property
     def placements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists the placements to fill, 1 to 8, in order of importance: no item and no offer stands twice in the answer."""
@@ -134,6 +262,14 @@ class RecommendOffersRequest(_message.Message):
     def excluded_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists offers to leave out, at most 1,000."""
 
+    @_builtins.property
+    def consent_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists what the customer has consented to, at most 32 kebab-case strings. Offers that need another consent are left out."""
+
+    @_builtins.property
+    def trace_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Asks what became of these offers, at most 50: see `traces` of each slate."""
+
     def __init__(
         self,
         *,
@@ -146,10 +282,14 @@ class RecommendOffersRequest(_message.Message):
         excluded_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
         segment: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
+        language: _builtins.str = ...,
+        consent_categories: _abc.Iterable[_builtins.str] | None = ...,
+        trace_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "context_item_ids", b"context_item_ids", "customer_id", b"customer_id", "excluded_item_ids", b"excluded_item_ids", "excluded_offer_ids", b"excluded_offer_ids", "explain", b"explain", "page_size", b"page_size", "placements", b"placements", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "consent_categories", b"consent_categories", "context_item_ids", b"context_item_ids", "customer_id", b"customer_id", "excluded_item_ids", b"excluded_item_ids", "excluded_offer_ids", b"excluded_offer_ids", "explain", b"explain", "language", b"language", "page_size", b"page_size", "placements", b"placements", "segment", b"segment", "time_zone", b"time_zone", "trace_offer_ids", b"trace_offer_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,6 +339,9 @@ class BatchRecommendOffersRequest(_message.Message):
     EXCLUDED_OFFER_IDS_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CONSENT_CATEGORIES_FIELD_NUMBER: _builtins.int
     placement: _builtins.str
     """Names the placement. Required."""
     page_size: _builtins.int
@@ -209,6 +352,10 @@ class BatchRecommendOffersRequest(_message.Message):
     """Names the segment whose list serves unknown customers, as in RecommendOffersRequest."""
     explain: _builtins.bool
     """Asks for every reason with its evidence, as in RecommendOffersRequest."""
+    time_zone: _builtins.str
+    """Names the time zone, as in RecommendOffersRequest."""
+    language: _builtins.str
+    """Names the language, as in RecommendOffersRequest."""
     @_builtins.property
     def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists the customers, 1 to 1,000, each as in RecommendOffersRequest."""
@@ -221,6 +368,10 @@ class BatchRecommendOffersRequest(_message.Message):
     def excluded_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists offers to leave out for all, at most 1,000."""
 
+    @_builtins.property
+    def consent_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists what every one of the customers has consented to, as in RecommendOffersRequest."""
+
     def __init__(
         self,
         *,
@@ -232,10 +383,13 @@ class BatchRecommendOffersRequest(_message.Message):
         excluded_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
         segment: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        time_zone: _builtins.str = ...,
+        language: _builtins.str = ...,
+        consent_categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "customer_ids", b"customer_ids", "excluded_item_ids", b"excluded_item_ids", "excluded_offer_ids", b"excluded_offer_ids", "explain", b"explain", "page_size", b"page_size", "placement", b"placement", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "consent_categories", b"consent_categories", "customer_ids", b"customer_ids", "excluded_item_ids", b"excluded_item_ids", "excluded_offer_ids", b"excluded_offer_ids", "explain", b"explain", "language", b"language", "page_size", b"page_size", "placement", b"placement", "segment", b"segment", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,25 +579,65 @@ class Slate(_message.Message):
 
     PLACEMENT_FIELD_NUMBER: _builtins.int
     OFFERS_FIELD_NUMBER: _builtins.int
+    TRACES_FIELD_NUMBER: _builtins.int
     placement: _builtins.str
     """Names the placement."""
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedOffer]:
-        """Lists the offers, best first."""
+        """Lists the offers, best first. Where nothing else may be shown, the placement's fallback; empty only when there is none either."""
+
+    @_builtins.property
+    def traces(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferTrace]:
+        """Tells for each of the request's `trace_offer_ids`, in that order, what became of it."""
 
     def __init__(
         self,
         *,
         placement: _builtins.str = ...,
         offers: _abc.Iterable[Global___RankedOffer] | None = ...,
+        traces: _abc.Iterable[Global___OfferTrace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers", "placement", b"placement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers", "placement", b"placement", "traces", b"traces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Slate: _TypeAlias = Slate  # noqa: Y015
+
+@_typing.final
+class OfferTrace(_message.Message):
+    """Tells what became of an offer in a slate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    REACHED_RANK_FIELD_NUMBER: _builtins.int
+    offer_id: _builtins.str
+    """Names the offer."""
+    rank: _builtins.int
+    """Gives the place it reached in the slate, 0 when it is not in it."""
+    rule: Global___TraceRule.ValueType
+    """Tells the first rule that kept it out. Unspecified when it is in the slate."""
+    reached_rank: _builtins.int
+    """Gives the place it would have in a slate long enough, with OUTRANKED. 0 otherwise."""
+    def __init__(
+        self,
+        *,
+        offer_id: _builtins.str = ...,
+        rank: _builtins.int = ...,
+        rule: Global___TraceRule.ValueType = ...,
+        reached_rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offer_id", b"offer_id", "rank", b"rank", "reached_rank", b"reached_rank", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferTrace: _TypeAlias = OfferTrace  # noqa: Y015
 
 @_typing.final
 class RankedOffer(_message.Message):
@@ -459,10 +653,13 @@ class RankedOffer(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     ITEM_TITLE_FIELD_NUMBER: _builtins.int
+    REPRESENTATION_FIELD_NUMBER: _builtins.int
+    FACTORS_FIELD_NUMBER: _builtins.int
+    APPLIED_RULES_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Gives the place in the slate, from 1."""
     item_id: _builtins.str
-    """Names the item shown."""
+    """Names the item shown. Empty for a fallback that shows none."""
     offer_id: _builtins.str
     """Names the offer made on the item. Empty for an item without an offer."""
     title: _builtins.str
@@ -479,6 +676,18 @@ class RankedOffer(_message.Message):
     def terms(self) -> Global___Terms:
         """States the terms."""
 
+    @_builtins.property
+    def representation(self) -> _catalog_pb2.Representation:
+        """Describes how the offer looks here: the representation that fits best, without what it is for. Unset when there is none."""
+
+    @_builtins.property
+    def factors(self) -> Global___Factors:
+        """Gives the factors of the score, with `explain` and on placements whose policy arbitrates."""
+
+    @_builtins.property
+    def applied_rules(self) -> _containers.RepeatedScalarFieldContainer[Global___AppliedRule.ValueType]:
+        """Lists the rules of the policy that moved the offer, with `explain`."""
+
     def __init__(
         self,
         *,
@@ -490,14 +699,51 @@ class RankedOffer(_message.Message):
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         terms: Global___Terms | None = ...,
         item_title: _builtins.str = ...,
+        representation: _catalog_pb2.Representation | None = ...,
+        factors: Global___Factors | None = ...,
+        applied_rules: _abc.Iterable[Global___AppliedRule.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["terms", b"terms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["factors", b"factors", "representation", b"representation", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "score", b"score", "terms", b"terms", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "terms", b"terms", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankedOffer: _TypeAlias = RankedOffer  # noqa: Y015
+
+@_typing.final
+class Factors(_message.Message):
+    """Gives the factors whose product is a score. A factor that the policy ignores is 1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    LEVER_FIELD_NUMBER: _builtins.int
+    propensity: _builtins.float
+    """Gives how likely the customer is to take it, 0 or above."""
+    context: _builtins.float
+    """Gives how well it fits the request, 0 or above; 1 is neutral."""
+    value: _builtins.float
+    """Gives what it is worth to the shop, as a multiple of 100 minor units."""
+    lever: _builtins.float
+    """Gives what the shop wants to push, 0 or above; 1 is neutral."""
+    def __init__(
+        self,
+        *,
+        propensity: _builtins.float = ...,
+        context: _builtins.float = ...,
+        value: _builtins.float = ...,
+        lever: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "lever", b"lever", "propensity", b"propensity", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Factors: _TypeAlias = Factors  # noqa: Y015
 
 @_typing.final
 class RankedItem(_message.Message):

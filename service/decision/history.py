@@ -1,20 +1,27 @@
 """What one customer did lately, seen from one snapshot: what is bought, viewed and dismissed."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
-from models.events import CART, DISMISS, PURCHASE, VIEW
+from models.events import CART, CLICK, DISMISS, IMPRESSION, PURCHASE, REDEEM, VIEW
 from models.profile import Profile
 from service.decision.slots import Slots
+
+_TAKING = frozenset((CLICK, CART, PURCHASE, REDEEM))
 
 
 @dataclass(slots=True)
 class History:
-    """Holds live facts by slot. Times are seconds since 1970; dicts keep the newest event first."""
+    """Holds live facts by slot. Times are seconds since 1970; dicts keep the newest event first.
+
+    ``offer_times`` holds the newest event of each type on each offer, by offer id and event type.
+    """
 
     bought: dict[int, float] = field(default_factory=dict)
     viewed: dict[int, float] = field(default_factory=dict)
     dismissed_slots: set[int] = field(default_factory=set)
     dismissed_offer_ids: set[str] = field(default_factory=set)
+    offer_times: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def bought_after(self, instant: float) -> set[int]:
         """Give the slots of what was bought after ``instant``."""
@@ -26,8 +33,10 @@ def read_history(profile: Profile, slots: Slots) -> History:
     history = History()
     for event in profile.events:
         kind = event.event_type
-        if kind == DISMISS and event.offer_id:
-            history.dismissed_offer_ids.add(event.offer_id)
+        if event.offer_id:
+            history.offer_times.setdefault((event.offer_id, kind), event.event_time.timestamp())
+            if kind == DISMISS:
+                history.dismissed_offer_ids.add(event.offer_id)
         slot = slots.find(event.item_id)
         if slot is None:
             continue
@@ -38,3 +47,16 @@ def read_history(profile: Profile, slots: Slots) -> History:
         elif kind == DISMISS:
             history.dismissed_slots.add(slot)
     return history
+
+
+def untaken_impressions(profile: Profile, since: float) -> Counter[tuple[str, str]]:
+    """Count the impressions after ``since`` that nothing came of, by (offer id, "") and by ("", item id)."""
+    taken: set[tuple[str, str]] = set()
+    counts: Counter[tuple[str, str]] = Counter()
+    for event in profile.events:
+        keys = {(event.offer_id, ""), ("", event.item_id)} - {("", "")}
+        if event.event_type in _TAKING:
+            taken |= keys
+        elif event.event_type == IMPRESSION and event.event_time.timestamp() > since:
+            counts.update(keys - taken)
+    return counts

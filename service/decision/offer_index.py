@@ -2,49 +2,31 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from models.offers import Audience, Offer, OfferStatus
+from models.offers import Audience, Item, Offer, OfferStatus
+from service.decision.indexed_offer import IndexedOffer, work_out
+from service.decision.item_facts import ItemFacts
 from service.decision.slots import Slots
 
-_FOREVER = float("inf")
 _REMEMBERED_OFFERS = 64  # an item with more offers than this is looked up anew each time: memory stays bounded
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IndexedOffer:
-    """Is an offer with its terms in the form in which requests check them.
-
-    ``start`` and ``end`` are seconds since 1970, UTC; ``item_slots`` (n,) uint32 has the most popular item first.
-    """
-
-    offer: Offer
-    start: float
-    end: float
-    channels: frozenset[str]
-    placements: frozenset[str]
-    item_slots: NDArray[np.uint32]
-    best_popularity: float
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the offer is for everyone."""
-        return not self.offer.audience_ids
 
 
 class OfferIndex:
     """Finds live offers. Immutable but for its memory of what was asked."""
 
-    def __init__(self, offers: Sequence[IndexedOffer], slot_count: int) -> None:
+    def __init__(self, offers: Sequence[IndexedOffer], slot_count: int, facts: ItemFacts) -> None:
         """Index ``offers``, which stand in the order in which they win: highest priority first, then by id."""
-        self._offers = offers
-        self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)
-        self._remembered: dict[int, tuple[IndexedOffer, ...]] = {}
+        self.facts = facts
+        self.fallbacks = tuple(indexed for indexed in offers if indexed.offer.fallback)
         self._by_id = {indexed.offer.offer_id: indexed for indexed in offers}
+        self._offers = offers = [indexed for indexed in offers if not indexed.offer.fallback]
+        self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)
+        self._filters = _Filters(offers)
+        self._remembered: dict[int, tuple[IndexedOffer, ...]] = {}
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         self._open = [ordinal for ordinal in by_popularity if offers[ordinal].is_open]
         self._by_audience: dict[str, list[int]] = {}
@@ -56,20 +38,37 @@ class OfferIndex:
         return len(self._offers)
 
     def get(self, offer_id: str) -> IndexedOffer | None:
-        """Give an indexed offer by id."""
+        """Give an indexed offer by id, fallbacks included."""
         return self._by_id.get(offer_id)
 
-    def on(self, slot: int) -> tuple[IndexedOffer, ...]:
+    def on(self, slot: int) -> Iterable[IndexedOffer]:
         """Give the offers on an item, the one that wins first."""
         found = self._remembered.get(slot)
-        if found is None:
-            if slot >= len(self._bounds) - 1:
-                return ()
-            ordinals = self._ordinals[self._bounds[slot] : self._bounds[slot + 1]].tolist()
-            found = tuple(self._offers[ordinal] for ordinal in ordinals)
-            if len(found) <= _REMEMBERED_OFFERS:
-                self._remembered[slot] = found
+        return found if found is not None else self._look_up(slot)
+
+    def _look_up(self, slot: int) -> Iterable[IndexedOffer]:
+        named: list[int] = []
+        if slot < len(self._bounds) - 1:
+            named = self._ordinals[self._bounds[slot] : self._bounds[slot + 1]].tolist()
+        item = self.facts.at(slot) if self._filters else None
+        groups = self._filters.groups(item) if item is not None else []
+        if item is None or not groups:
+            found: Iterable[IndexedOffer] = tuple(self._offers[ordinal] for ordinal in named)
+        else:
+            found = self._merged(named, groups, item)
+        if len(named) + sum(map(len, groups)) <= _REMEMBERED_OFFERS:
+            found = self._remembered[slot] = tuple(found)
         return found
+
+    def _merged(self, named: list[int], groups: list[list[int]], item: Item) -> Iterator[IndexedOffer]:
+        last, names = -1, frozenset(named)
+        for ordinal in heapq.merge(named, *groups):
+            if ordinal == last:
+                continue
+            last = ordinal
+            item_filter = self._offers[ordinal].offer.item_filter
+            if ordinal in names or (item_filter is not None and item_filter.covers(item)):
+                yield self._offers[ordinal]
 
     def reachable(self, audience_ids: Iterable[str]) -> Iterator[IndexedOffer]:
         """Give the offers for everyone and for these audiences, the one with the most popular item first."""
@@ -87,8 +86,37 @@ class OfferIndex:
         ]
 
 
+class _Filters:
+    """Finds the offers whose filter may cover an item, by the one condition that tells most."""
+
+    def __init__(self, offers: Sequence[IndexedOffer]) -> None:
+        self._by_category: dict[str, list[int]] = {}
+        self._by_label: dict[str, list[int]] = {}
+        self._others: list[int] = []
+        for ordinal, indexed in enumerate(offers):
+            item_filter = indexed.offer.item_filter
+            if item_filter is None:
+                continue
+            for category in dict.fromkeys(item_filter.categories):
+                self._by_category.setdefault(category, []).append(ordinal)
+            if not item_filter.categories:
+                for label in dict.fromkeys(item_filter.labels):
+                    self._by_label.setdefault(label, []).append(ordinal)
+                if not item_filter.labels:
+                    self._others.append(ordinal)
+
+    def __bool__(self) -> bool:
+        return bool(self._by_category or self._by_label or self._others)
+
+    def groups(self, item: Item) -> list[list[int]]:
+        """Give ascending lists of ordinals that together hold every offer whose filter covers the item."""
+        groups = [self._by_category.get(item.category), *map(self._by_label.get, item.labels), self._others]
+        return [group for group in groups if group]
+
+
 def index_offers(
     offers: Mapping[str, Offer],
+    items: Mapping[str, Item],
     slots: Slots,
     popularity: NDArray[np.float32],
     now: float,
@@ -96,36 +124,22 @@ def index_offers(
 ) -> OfferIndex:
     """Index the live offers that have not ended at ``now`` (seconds since 1970), taking over what ``previous`` knows.
 
-    ``previous`` must have been built with the same ``slots``; only offers that changed since are worked out anew.
-    ``popularity`` (rows,) is the model's.
+    ``previous`` must have been built with the same ``slots``; only offers that changed since are worked out anew, and
+    those whose filter may cover other items now. ``popularity`` (rows,) is the model's.
     """
+    same_items = previous is not None and previous.facts.is_of(items)
+    facts = previous.facts if previous is not None and same_items else ItemFacts(items, slots, popularity)
     indexed = []
     for offer_id, offer in offers.items():
         if offer.status is not OfferStatus.LIVE:
             continue
-        known = previous.get(offer_id) if previous is not None else None
-        entry = known if known is not None and known.offer is offer else _indexed(offer, slots, popularity)
+        entry = previous.get(offer_id) if previous is not None else None
+        if entry is None or entry.offer is not offer or not (same_items or offer.item_filter is None):
+            entry = work_out(offer, slots, popularity, facts)
         if entry.end > now:
             indexed.append(entry)
     indexed.sort(key=lambda entry: (-entry.offer.priority, entry.offer.offer_id))
-    return OfferIndex(indexed, len(slots))
-
-
-def _indexed(offer: Offer, slots: Slots, popularity: NDArray[np.float32]) -> IndexedOffer:
-    item_slots = slots.assign(offer.item_ids)
-    worth = np.zeros(len(item_slots), dtype=np.float32)
-    in_model = item_slots < len(popularity)
-    worth[in_model] = popularity[item_slots[in_model]]
-    order = np.argsort(-worth, kind="stable")
-    return IndexedOffer(
-        offer=offer,
-        start=offer.start_time.timestamp() if offer.start_time is not None else -_FOREVER,
-        end=offer.end_time.timestamp() if offer.end_time is not None else _FOREVER,
-        channels=frozenset(offer.channels),
-        placements=frozenset(offer.placements),
-        item_slots=item_slots[order],
-        best_popularity=float(worth[order[0]]) if len(order) else 0.0,
-    )
+    return OfferIndex(indexed, len(slots), facts)
 
 
 def _offers_by_slot(offers: Sequence[IndexedOffer], slot_count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ from models.candidates import CandidateList
 from models.item_model import EVERYONE
 from models.offers import Placement
 from models.profile import Profile
+from models.terms import DAY_MINUTES, WEEK_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,10 @@ class SlateQuery:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Asks for slates, in order of importance. ``now`` is in seconds since 1970, UTC."""
+    """Asks for slates, in order of importance.
+
+    ``now`` is in seconds since 1970, UTC; ``utc_offset`` in seconds says how far the customer's clock is ahead of it.
+    """
 
     slates: Sequence[SlateQuery]
     now: float
@@ -29,6 +33,15 @@ class Query:
     excluded_offer_ids: Sequence[str] = ()
     segment: str = EVERYONE
     explain: bool = False
+    utc_offset: int = 0
+    language: str = ""
+    consent_categories: frozenset[str] = frozenset()
+    trace_offer_ids: Sequence[str] = ()
+
+    @property
+    def minute_of_week(self) -> int:
+        """Give what the customer's clock shows, in minutes from Monday; 1970 began on a Thursday."""
+        return int((self.now + self.utc_offset) // 60 + 3 * DAY_MINUTES) % WEEK_MINUTES
 
 
 @dataclass(frozen=True, slots=True)

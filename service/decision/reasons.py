@@ -15,6 +15,7 @@ class ReasonCode(IntEnum):
     POPULAR = 6
     GOES_WITH_CONTEXT = 7
     CAMPAIGN = 8
+    FALLBACK = 9
 
 
 class Reason(NamedTuple):
@@ -28,3 +29,4 @@ POPULAR = (Reason(ReasonCode.POPULAR),)
 POPULAR_IN_SEGMENT = (Reason(ReasonCode.POPULAR_IN_SEGMENT),)
 POPULAR_WITH_SIMILAR_CUSTOMERS = (Reason(ReasonCode.POPULAR_WITH_SIMILAR_CUSTOMERS),)
 CAMPAIGN = (Reason(ReasonCode.CAMPAIGN),)
+FALLBACK = (Reason(ReasonCode.FALLBACK),)

@@ -56,9 +56,9 @@ def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: S
     if previous is not None and same_model:
         slots = previous.slots
         offers = previous.offers
-        if catalog.offers is not previous.catalog.offers:
-            offers = index_offers(catalog.offers, slots, model.items.popularity, now, previous.offers)
+        if catalog.offers is not previous.catalog.offers or catalog.items is not previous.catalog.items:
+            offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, previous.offers)
     else:
         slots = Slots(model.items.vocabulary)
-        offers = index_offers(catalog.offers, slots, model.items.popularity, now, None)
+        offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, None)
     return Snapshot(catalog, model, slots, offers)

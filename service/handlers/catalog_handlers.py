@@ -1,7 +1,7 @@
 """CatalogService: what the shop has to offer, kept in Redis and served from memory."""
 
 from dangol.v1 import catalog_service_pb2 as messages
-from models.catalog import CatalogChange
+from models.catalog import CatalogChange, Expectation
 from service.decision.snapshot import DEFAULT_PLACEMENT
 from service.handlers.caller import Caller, Context
 from service.handlers.catalog_messages import (
@@ -57,8 +57,10 @@ class CatalogHandlers:
     async def upsert_offers(
         self, caller: Caller, request: messages.UpsertOffersRequest, context: Context
     ) -> messages.UpsertOffersResponse:
-        """Store offers, all or none."""
-        change = CatalogChange(offers=tuple(offers_from(request.offers)))
+        """Store offers, all or none. ConflictError when one with an etag was changed since."""
+        offers = tuple(offers_from(request.offers))
+        expected = tuple(Expectation("offers", offer.offer_id, offer.etag) for offer in offers if offer.etag)
+        change = CatalogChange(offers=offers, expectations=expected)
         return messages.UpsertOffersResponse(catalog_version=await self._store_change(caller, change, context))
 
     async def list_offers(
@@ -81,8 +83,10 @@ class CatalogHandlers:
     async def upsert_placements(
         self, caller: Caller, request: messages.UpsertPlacementsRequest, context: Context
     ) -> messages.UpsertPlacementsResponse:
-        """Store placements, all or none."""
-        change = CatalogChange(placements=tuple(placements_from(request.placements)))
+        """Store placements, all or none. ConflictError when one with an etag was changed since."""
+        placements = tuple(placements_from(request.placements))
+        expected = tuple(Expectation("placements", one.placement, one.etag) for one in placements if one.etag)
+        change = CatalogChange(placements=placements, expectations=expected)
         return messages.UpsertPlacementsResponse(catalog_version=await self._store_change(caller, change, context))
 
     async def list_placements(

@@ -10,27 +10,36 @@ from models.errors import InvalidInputError
 from models.offers import (
     DEFAULT_PLACEMENT_SIZE,
     MAXIMAL_PLACEMENT_SIZE,
-    AmountOff,
     Audience,
-    Discount,
     Item,
-    Money,
-    NewPrice,
     Offer,
     OfferStatus,
     Placement,
     Rebuys,
-    ShareOff,
+)
+from models.policy import PLAIN_POLICY
+from service.handlers.money_messages import discount_from, discount_message, money_from, money_message
+from service.handlers.policy_messages import policy_from, policy_message
+from service.handlers.terms_messages import (
+    MAXIMAL_LABELS,
+    cooldown_from,
+    cooldown_message,
+    filter_from,
+    filter_message,
+    hours_from,
+    hours_message,
+    representation_message,
+    representations_from,
 )
 from service.handlers.validation import (
     check,
     check_distinct,
     check_ids,
     check_kebabs,
-    check_money,
     count_problem,
     id_problem,
     kebab_problem,
+    optional_kebab_problem,
     range_problem,
     text_problem,
     time_problem,
@@ -39,7 +48,6 @@ from service.handlers.validation import (
 MAXIMAL_BATCH = 10_000
 _MAXIMAL_TITLE_BYTES = 512
 _MAXIMAL_CATEGORY_BYTES = 256
-_MAXIMAL_LABELS = 32
 _MAXIMAL_ITEMS_PER_OFFER = 50_000
 _MAXIMAL_CUSTOMERS_PER_AUDIENCE = 100_000
 
@@ -119,6 +127,11 @@ def offer_message(offer: Offer) -> catalog_pb2.Offer:
         priority=offer.priority,
         status=_STATUS_MESSAGES[offer.status],
         labels=offer.labels,
+        representations=[representation_message(one, with_conditions=True) for one in offer.representations],
+        weekly_hours=map(hours_message, offer.weekly_hours),
+        consent_category=offer.consent_category,
+        fallback=offer.fallback,
+        etag=offer.etag,
     )
     if offer.discount is not None:
         message.discount.CopyFrom(discount_message(offer.discount))
@@ -126,44 +139,32 @@ def offer_message(offer: Offer) -> catalog_pb2.Offer:
         message.start_time.FromDatetime(offer.start_time)
     if offer.end_time is not None:
         message.end_time.FromDatetime(offer.end_time)
+    if offer.item_filter is not None:
+        message.item_filter.CopyFrom(filter_message(offer.item_filter))
+    if offer.value is not None:
+        message.value.CopyFrom(money_message(offer.value))
+    if offer.cooldown is not None:
+        message.cooldown.CopyFrom(cooldown_message(offer.cooldown))
     return message
 
 
 def placement_message(placement: Placement) -> catalog_pb2.Placement:
     """Write a placement."""
-    return catalog_pb2.Placement(
+    message = catalog_pb2.Placement(
         placement=placement.placement,
         size=placement.size,
         plain_items=_PLAIN_ITEMS_MESSAGES[placement.plain_items],
         rebuys=_REBUYS_MESSAGES[placement.rebuys],
+        etag=placement.etag,
     )
+    if placement.policy != PLAIN_POLICY:
+        message.policy.CopyFrom(policy_message(placement.policy))
+    return message
 
 
 def audience_message(audience: Audience) -> catalog_pb2.Audience:
     """Write an audience, its members in order."""
     return catalog_pb2.Audience(audience_id=audience.audience_id, customer_ids=sorted(audience.customer_ids))
-
-
-def money_message(money: Money) -> catalog_pb2.Money:
-    """Write an amount."""
-    return catalog_pb2.Money(minor_units=money.minor_units, currency_code=money.currency_code)
-
-
-def discount_message(discount: Discount) -> catalog_pb2.Discount:
-    """Write a discount."""
-    match discount:
-        case ShareOff(basis_points):
-            return catalog_pb2.Discount(off_basis_points=basis_points)
-        case AmountOff(amount):
-            return catalog_pb2.Discount(off_amount=money_message(amount))
-        case NewPrice(price):
-            return catalog_pb2.Discount(new_price=money_message(price))
-
-
-def money_from(message: catalog_pb2.Money, field: str) -> Money:
-    """Read an amount that may not be negative."""
-    check_money(field, message)
-    return Money(message.minor_units, message.currency_code)
 
 
 def time_from(message: Timestamp, field: str) -> datetime:
@@ -186,25 +187,17 @@ def _item_from(message: catalog_pb2.Item, field: str) -> Item:
 
 
 def _offer_from(message: catalog_pb2.Offer, field: str) -> Offer:
-    check(f"{field}.offer_id", id_problem(message.offer_id))
-    check(f"{field}.title", text_problem(message.title, _MAXIMAL_TITLE_BYTES))
-    check_ids(f"{field}.item_ids", message.item_ids, 1, _MAXIMAL_ITEMS_PER_OFFER)
-    check_distinct(f"{field}.item_ids", message.item_ids)
-    check_ids(f"{field}.audience_ids", message.audience_ids, 0, MAXIMAL_BATCH)
-    check_kebabs(f"{field}.channels", message.channels, 32)
-    check_kebabs(f"{field}.placements", message.placements)
-    check(f"{field}.priority", range_problem(message.priority, -1000, 1000))
-    if message.status not in _STATUSES:
-        raise InvalidInputError(f"{field}.status", "is not a status that this server knows")
+    _check_offer(message, field)
     start = time_from(message.start_time, f"{field}.start_time") if message.HasField("start_time") else None
     end = time_from(message.end_time, f"{field}.end_time") if message.HasField("end_time") else None
     if start is not None and end is not None and start >= end:
         raise InvalidInputError(f"{field}.end_time", "is not after start_time")
+    given = message.HasField
     return Offer(
         offer_id=message.offer_id,
         item_ids=tuple(message.item_ids),
         title=message.title,
-        discount=_discount_from(message.discount, f"{field}.discount") if message.HasField("discount") else None,
+        discount=discount_from(message.discount, f"{field}.discount") if given("discount") else None,
         start_time=start,
         end_time=end,
         audience_ids=tuple(message.audience_ids),
@@ -213,20 +206,39 @@ def _offer_from(message: catalog_pb2.Offer, field: str) -> Offer:
         priority=message.priority,
         status=_STATUSES[message.status],
         labels=_labels(message.labels, field),
+        item_filter=filter_from(message.item_filter, f"{field}.item_filter") if given("item_filter") else None,
+        representations=representations_from(message.representations, f"{field}.representations"),
+        weekly_hours=hours_from(message.weekly_hours, f"{field}.weekly_hours"),
+        value=money_from(message.value, f"{field}.value") if given("value") else None,
+        cooldown=cooldown_from(message.cooldown, f"{field}.cooldown") if given("cooldown") else None,
+        consent_category=message.consent_category,
+        fallback=message.fallback,
+        etag=message.etag,
     )
 
 
-def _discount_from(message: catalog_pb2.Discount, field: str) -> Discount:
-    match message.WhichOneof("kind"):
-        case "off_basis_points":
-            check(f"{field}.off_basis_points", range_problem(message.off_basis_points, 1, 10_000))
-            return ShareOff(message.off_basis_points)
-        case "off_amount":
-            return AmountOff(money_from(message.off_amount, f"{field}.off_amount"))
-        case "new_price":
-            return NewPrice(money_from(message.new_price, f"{field}.new_price"))
-        case _:
-            raise InvalidInputError(field, "says neither off_basis_points nor off_amount nor new_price")
+def _check_offer(message: catalog_pb2.Offer, field: str) -> None:
+    check(f"{field}.offer_id", id_problem(message.offer_id))
+    check(f"{field}.title", text_problem(message.title, _MAXIMAL_TITLE_BYTES))
+    if not (message.item_ids or message.HasField("item_filter") or message.fallback):
+        raise InvalidInputError(f"{field}.item_ids", "is required where there is no item_filter")
+    check_ids(f"{field}.item_ids", message.item_ids, 0, _MAXIMAL_ITEMS_PER_OFFER)
+    check_distinct(f"{field}.item_ids", message.item_ids)
+    check_ids(f"{field}.audience_ids", message.audience_ids, 0, MAXIMAL_BATCH)
+    check_kebabs(f"{field}.channels", message.channels, 32)
+    check_kebabs(f"{field}.placements", message.placements)
+    check(f"{field}.priority", range_problem(message.priority, -1000, 1000))
+    check(f"{field}.consent_category", optional_kebab_problem(message.consent_category))
+    if message.status not in _STATUSES:
+        raise InvalidInputError(f"{field}.status", "is not a status that this server knows")
+    if message.fallback:
+        for name, given in (
+            ("audience_ids", bool(message.audience_ids)),
+            ("cooldown", message.HasField("cooldown")),
+            ("consent_category", bool(message.consent_category)),
+        ):
+            if given:
+                raise InvalidInputError(f"{field}.{name}", "does not go with fallback, which is for everybody")
 
 
 def _placement_from(message: catalog_pb2.Placement, field: str) -> Placement:
@@ -241,6 +253,8 @@ def _placement_from(message: catalog_pb2.Placement, field: str) -> Placement:
         size=message.size or DEFAULT_PLACEMENT_SIZE,
         plain_items=_PLAIN_ITEMS[message.plain_items],
         rebuys=_REBUYS[message.rebuys],
+        policy=policy_from(message.policy, f"{field}.policy") if message.HasField("policy") else PLAIN_POLICY,
+        etag=message.etag,
     )
 
 
@@ -252,6 +266,6 @@ def _audience_from(message: catalog_pb2.Audience, field: str) -> Audience:
 
 
 def _labels(labels: Sequence[str], field: str) -> tuple[str, ...]:
-    check(f"{field}.labels", count_problem(len(labels), 0, _MAXIMAL_LABELS))
+    check(f"{field}.labels", count_problem(len(labels), 0, MAXIMAL_LABELS))
     check_kebabs(f"{field}.labels", labels)
     return tuple(labels)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from dangol.v1 import event_pb2
 from models.errors import InvalidInputError
 from models.events import SEARCH, Event
-from service.handlers.catalog_messages import money_from, time_from
+from service.handlers.catalog_messages import time_from
+from service.handlers.money_messages import money_from
 from service.handlers.validation import (
     check,
     check_distinct,

@@ -12,9 +12,10 @@ from service.decision.query import Customer
 from service.decision.ranking import rank_items, similar_items
 from service.decision.slate import decide
 from service.decision.snapshot import Snapshot
+from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
 from service.handlers.customer_reads import CustomerReads
-from service.handlers.offer_messages import OfferMessages, ranked_items
+from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
@@ -50,9 +51,14 @@ class OfferHandlers:
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
         response = offer_service_pb2.RecommendOffersResponse()
-        for asked, choices in zip(query.slates, decide(snapshot, query, customers[0]), strict=True):
+        slates = decide(snapshot, query, customers[0])
+        for asked, choices in zip(query.slates, slates, strict=True):
             slate = response.slates.add(placement=asked.placement.placement)
-            self._messages.add_choices(slate, choices, snapshot.catalog, explain=query.explain)
+            self._messages.add_choices(slate, choices, snapshot.catalog, query)
+        if query.trace_offer_ids:
+            all_traces = trace_offers(snapshot, query, customers[0], slates)
+            for slate, traces in zip(response.slates, all_traces, strict=True):
+                slate.traces.extend(trace_messages(traces))
         self._say_what_served(response.served, snapshot, fallback, context)
         return response
 
@@ -69,7 +75,7 @@ class OfferHandlers:
             answer = response.customer_slates.add(customer_id=customer.customer_id)
             answer.slate.placement = request.placement
             choices = decide(snapshot, query, customer)[0]
-            self._messages.add_choices(answer.slate, choices, snapshot.catalog, explain=query.explain)
+            self._messages.add_choices(answer.slate, choices, snapshot.catalog, query)
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)

@@ -1,9 +1,11 @@
 """Offer requests → queries, each field checked."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dangol.v1 import offer_service_pb2
-from models.errors import NotFoundError
+from models.errors import InvalidInputError, NotFoundError
 from models.offers import MAXIMAL_PLACEMENT_SIZE
 from service.decision.query import Query, SlateQuery
 from service.decision.snapshot import Snapshot
@@ -11,12 +13,15 @@ from service.handlers.validation import (
     check,
     check_distinct,
     check_ids,
+    check_kebabs,
     count_problem,
     id_problem,
     kebab_problem,
+    language_problem,
     optional_id_problem,
     optional_kebab_problem,
     size_of_page,
+    text_problem,
 )
 
 MAXIMAL_PLACEMENTS = 8
@@ -24,6 +29,9 @@ MAXIMAL_CUSTOMERS = 1000
 MAXIMAL_ITEMS_TO_RANK = 1000
 _MAXIMAL_CONTEXT = 50
 _MAXIMAL_EXCLUDED = 1000
+_MAXIMAL_TRACES = 50
+_MAXIMAL_CONSENTS = 32
+_MAXIMAL_ZONE_BYTES = 64
 
 
 def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float) -> Query:
@@ -33,6 +41,9 @@ def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot:
     check_distinct("placements", request.placements)
     if request.context_item_ids:
         check_ids("context_item_ids", request.context_item_ids, 0, _MAXIMAL_CONTEXT)
+    if request.trace_offer_ids:
+        check_ids("trace_offer_ids", request.trace_offer_ids, 0, _MAXIMAL_TRACES)
+        check_distinct("trace_offer_ids", request.trace_offer_ids)
     _check_rules(request)
     return Query(
         slates=[
@@ -46,6 +57,10 @@ def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot:
         excluded_offer_ids=request.excluded_offer_ids,
         segment=request.segment,
         explain=request.explain,
+        utc_offset=utc_offset(request.time_zone, now) if request.time_zone else 0,
+        language=request.language,
+        consent_categories=frozenset(request.consent_categories),
+        trace_offer_ids=request.trace_offer_ids,
     )
 
 
@@ -61,7 +76,23 @@ def batch_query(request: offer_service_pb2.BatchRecommendOffersRequest, snapshot
         excluded_offer_ids=request.excluded_offer_ids,
         segment=request.segment,
         explain=request.explain,
+        utc_offset=utc_offset(request.time_zone, now) if request.time_zone else 0,
+        language=request.language,
+        consent_categories=frozenset(request.consent_categories),
     )
+
+
+def utc_offset(time_zone: str, now: float) -> int:
+    """Give how many seconds the clock of an IANA time zone is ahead of UTC at ``now``.
+
+    InvalidInputError names ``time_zone`` when there is no such zone.
+    """
+    check("time_zone", text_problem(time_zone, _MAXIMAL_ZONE_BYTES))
+    try:
+        offset = datetime.fromtimestamp(now, ZoneInfo(time_zone)).utcoffset()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError("time_zone", "is not a time zone such as Europe/Berlin") from error
+    return int(offset.total_seconds()) if offset is not None else 0
 
 
 def items_to_rank(request: offer_service_pb2.RankItemsRequest) -> Sequence[str]:
@@ -82,6 +113,10 @@ def _check_rules(
         check_ids("excluded_item_ids", request.excluded_item_ids, 0, _MAXIMAL_EXCLUDED)
     if request.excluded_offer_ids:
         check_ids("excluded_offer_ids", request.excluded_offer_ids, 0, _MAXIMAL_EXCLUDED)
+    check("language", language_problem(request.language))
+    if request.consent_categories:
+        check("consent_categories", count_problem(len(request.consent_categories), 0, _MAXIMAL_CONSENTS))
+        check_kebabs("consent_categories", request.consent_categories)
 
 
 def _slate_query(field: str, name: str, page_size: int, snapshot: Snapshot) -> SlateQuery:

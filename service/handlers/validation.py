@@ -18,6 +18,8 @@ _LATEST_SECOND = 253_402_300_799  # 9999-12-31
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _KEBAB = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_MAXIMAL_LANGUAGE_BYTES = 35
 
 
 def check(field: str, problem: str | None) -> None:
@@ -57,6 +59,13 @@ def optional_kebab_problem(value: str, maximum: int = MAXIMAL_KEBAB_BYTES) -> st
     if len(value) > maximum:
         return f"is longer than {maximum} bytes"
     return None if _KEBAB.fullmatch(value) else "is not kebab-case: small letters, digits and single hyphens"
+
+
+def language_problem(value: str) -> str | None:
+    """Check a BCP 47 language tag that may be empty."""
+    if not value or (len(value) <= _MAXIMAL_LANGUAGE_BYTES and _LANGUAGE.fullmatch(value)):
+        return None
+    return "is not a language tag such as de or pt-BR"
 
 
 def count_problem(count: int, minimum: int, maximum: int) -> str | None:

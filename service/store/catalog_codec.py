@@ -1,33 +1,25 @@
 """The catalogue's records as JSON, and a batch of them as bytes. docs/redis-layout.md describes both."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
-from models.offers import (
-    AmountOff,
-    Audience,
-    Discount,
-    Item,
-    NewPrice,
-    Offer,
-    OfferStatus,
-    Placement,
-    Rebuys,
-    ShareOff,
-)
+from models.offers import Audience, Item, Offer, Placement
 from service.store.event_codec import decode_money, encode_money
+from service.store.offer_codec import decode_offer, decode_placement, encode_offer, encode_placement
 
 KINDS = ("items", "offers", "placements", "audiences")
 """The kinds of records; a batch names one by its place here, so the order never changes."""
 
 FRAME = struct.Struct("<BBHI")
 """Kind, 1 for stored or 0 for deleted, length of the id, length of the JSON; the id and the JSON follow."""
+
+ETAG_LENGTH = 16
 
 Record = Item | Offer | Placement | Audience
 
@@ -41,9 +33,14 @@ def encode_record(record: Record) -> bytes:
 def decode_record(kind: str, id_: str, content: bytes) -> Record:
     """Read a record. InvalidInputError naming kind and id when it is not one."""
     try:
-        return _DECODERS[kind](id_, json.loads(content))
+        return _DECODERS[kind](id_, json.loads(content), etag_of(content))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(f"{kind}/{id_}", "is not a record of that kind") from error
+
+
+def etag_of(content: bytes) -> str:
+    """Name the state that a stored record is in; functions.lua does the same to compare."""
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()[:ETAG_LENGTH]
 
 
 def id_of(record: Record) -> str:
@@ -170,70 +167,6 @@ def _decode_item(id_: str, fields: dict[str, Any]) -> Item:
     )
 
 
-def _encode_offer(offer: Offer) -> dict[str, Any]:
-    return {
-        "item_ids": list(offer.item_ids),
-        "title": offer.title,
-        "discount": None if offer.discount is None else _encode_discount(offer.discount),
-        "start_time": None if offer.start_time is None else offer.start_time.isoformat(),
-        "end_time": None if offer.end_time is None else offer.end_time.isoformat(),
-        "audience_ids": list(offer.audience_ids),
-        "channels": list(offer.channels),
-        "placements": list(offer.placements),
-        "priority": offer.priority,
-        "status": offer.status.value,
-        "labels": list(offer.labels),
-    }
-
-
-def _decode_offer(id_: str, fields: dict[str, Any]) -> Offer:
-    discount = fields.get("discount")
-    start_time, end_time = fields.get("start_time"), fields.get("end_time")
-    return Offer(
-        offer_id=id_,
-        item_ids=tuple(fields.get("item_ids", ())),
-        title=fields.get("title", ""),
-        discount=None if discount is None else _decode_discount(discount),
-        start_time=None if start_time is None else datetime.fromisoformat(start_time),
-        end_time=None if end_time is None else datetime.fromisoformat(end_time),
-        audience_ids=tuple(fields.get("audience_ids", ())),
-        channels=tuple(fields.get("channels", ())),
-        placements=tuple(fields.get("placements", ())),
-        priority=fields["priority"],
-        status=OfferStatus(fields["status"]),
-        labels=tuple(fields.get("labels", ())),
-    )
-
-
-def _encode_discount(discount: Discount) -> dict[str, Any]:
-    match discount:
-        case ShareOff(basis_points):
-            return {"off_basis_points": basis_points}
-        case AmountOff(amount):
-            return {"off_amount": encode_money(amount)}
-        case NewPrice(price):
-            return {"new_price": encode_money(price)}
-
-
-def _decode_discount(fields: dict[str, Any]) -> Discount:
-    match fields:
-        case {"off_basis_points": basis_points}:
-            return ShareOff(int(basis_points))
-        case {"off_amount": amount}:
-            return AmountOff(decode_money(amount))
-        case {"new_price": price}:
-            return NewPrice(decode_money(price))
-    raise ValueError(fields)
-
-
-def _encode_placement(placement: Placement) -> dict[str, Any]:
-    return {"size": placement.size, "plain_items": placement.plain_items, "rebuys": placement.rebuys.value}
-
-
-def _decode_placement(id_: str, fields: dict[str, Any]) -> Placement:
-    return Placement(id_, fields["size"], fields["plain_items"], Rebuys(fields["rebuys"]))
-
-
 def _encode_audience(audience: Audience) -> dict[str, Any]:
     return {"customer_ids": sorted(audience.customer_ids)}
 
@@ -243,13 +176,13 @@ def _decode_audience(id_: str, fields: dict[str, Any]) -> Audience:
 
 
 _ENCODERS: Mapping[type, Callable[[Any], dict[str, Any]]] = MappingProxyType(
-    {Item: _encode_item, Offer: _encode_offer, Placement: _encode_placement, Audience: _encode_audience}
+    {Item: _encode_item, Offer: encode_offer, Placement: encode_placement, Audience: _encode_audience}
 )
-_DECODERS: Mapping[str, Callable[[str, dict[str, Any]], Record]] = MappingProxyType(
+_DECODERS: Mapping[str, Callable[[str, dict[str, Any], str], Record]] = MappingProxyType(
     {
-        "items": _decode_item,
-        "offers": _decode_offer,
-        "placements": _decode_placement,
-        "audiences": _decode_audience,
+        "items": lambda id_, fields, _etag: _decode_item(id_, fields),
+        "offers": decode_offer,
+        "placements": decode_placement,
+        "audiences": lambda id_, fields, _etag: _decode_audience(id_, fields),
     }
 )

@@ -1,12 +1,21 @@
 """The catalogue in Redis: one hash for each kind of record, a version, and a bounded stream of changes."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from models.catalog import Catalog, CatalogChange
-from models.errors import UnavailableError
+from models.errors import ConflictError, UnavailableError
 from service.store import functions
-from service.store.catalog_codec import KINDS, Record, assemble, decode_change, decode_record, encode_change
+from service.store.catalog_codec import (
+    ETAG_LENGTH,
+    KINDS,
+    Record,
+    assemble,
+    decode_change,
+    decode_record,
+    encode_change,
+)
 from service.store.connection import AsyncConnection, SyncConnection
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
@@ -32,11 +41,12 @@ class CatalogStore:
     async def apply(self, tenant: str, change: CatalogChange, timeout: float) -> int:
         """Apply a batch and give the version of the catalogue from then on.
 
-        UnavailableError when it is not known to be stored after ``timeout`` seconds; to apply it again is safe.
+        UnavailableError when it is not known to be stored after ``timeout`` seconds; to apply it again is safe, but
+        for its expectations. ConflictError when one of those is not met; nothing is stored then.
         """
         with reaching_redis():
             async with asyncio.timeout(timeout):
-                return await functions.call(self._connection, apply_call(tenant, change))
+                return _checked(await functions.call(self._connection, apply_call(tenant, change)), change)
 
     async def version(self, tenant: str) -> int:
         """Give the version of the catalogue: 0 before the first change."""
@@ -92,7 +102,15 @@ def _decode(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChan
 def apply_blocking(connection: SyncConnection, tenant: str, change: CatalogChange) -> int:
     """Apply a batch as :meth:`CatalogStore.apply` does, blocking."""
     with reaching_redis():
-        return functions.call_blocking(connection, apply_call(tenant, change))
+        return _checked(functions.call_blocking(connection, apply_call(tenant, change)), change)
+
+
+def _checked(version: int, change: CatalogChange) -> int:
+    """Give the version; below 0 it is the number of the expectation that was not met."""
+    if version >= 0:
+        return version
+    missed = change.expectations[-version - 1]
+    raise ConflictError(f"{missed.kind}: {missed.record_id} is not what its etag says any more; read it again")
 
 
 def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:
@@ -108,5 +126,10 @@ def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:
     return FunctionCall(
         functions.APPLY_CATALOG,
         names,
-        (encode_change(change), MAXIMAL_CHANGES, MAXIMAL_CHANGES_BYTES, first_version),
+        (encode_change(change), MAXIMAL_CHANGES, MAXIMAL_CHANGES_BYTES, first_version, *_expected(change)),
     )
+
+
+def _expected(change: CatalogChange) -> Iterator[str | int]:
+    for expectation in change.expectations:
+        yield from (KINDS.index(expectation.kind), expectation.record_id, expectation.etag.ljust(ETAG_LENGTH))

@@ -52,12 +52,19 @@ local function record_events(keys, args)
   return recorded
 end
 
--- Applies one batch to the catalogue and appends it to the stream of changes.
+-- Applies one batch to the catalogue and appends it to the stream of changes, if every record that the caller expects
+-- in a certain state still is in it.
 -- keys: version, stream of changes, its size in bytes, hash of kind 0, hash of kind 1, ...
 -- args: batch (see service/store/catalog_codec.py), entries and bytes that the stream may hold, version to count on
---       from when there is none
--- Gives the version of the catalogue after the batch.
+--       from when there is none, then for each expectation: kind, id, etag
+-- Gives the version of the catalogue after the batch; -n when the n-th expectation is not met, and nothing is changed.
 local function apply_catalog(keys, args)
+  for index = 5, #args, 3 do
+    local record = redis.call('HGET', keys[4 + tonumber(args[index])], args[index + 1])
+    if not record or string.sub(redis.sha1hex(record), 1, #args[index + 2]) ~= args[index + 2] then
+      return -(index - 2) / 3
+    end
+  end
   local batch = args[1]
   local position = 1
   while position <= #batch do

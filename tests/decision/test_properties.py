@@ -95,7 +95,7 @@ CATALOGS = (
     .flatmap(lambda offers: st.tuples(st.just(offers), st.sampled_from(((), ITEM_RECORDS))))
     .map(
         lambda shop: catalog(
-            *shop, audiences=[Audience("vip", frozenset({"ada"})), Audience("new", frozenset({"eve"}))]
+            shop[0], shop[1], [Audience("vip", frozenset({"ada"})), Audience("new", frozenset({"eve"}))]
         )
     )
 )

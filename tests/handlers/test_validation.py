@@ -122,6 +122,10 @@ def offer(**fields: Any) -> catalog_pb2.Offer:  # noqa: ANN401 - whatever the me
     return catalog_pb2.Offer(**({"offer_id": "o", "item_ids": ["i"]} | fields))
 
 
+def policy(**fields: Any) -> catalog_pb2.Placement:  # noqa: ANN401 - whatever the message takes
+    return catalog_pb2.Placement(placement="home-top", policy=catalog_pb2.Policy(**fields))
+
+
 EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
 
 
@@ -154,6 +158,84 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
         (offers_from, [offer(placements=["-"])], "offers[0].placements[0]"),
         (offers_from, [offer(audience_ids=["\x00"])], "offers[0].audience_ids[0]"),
         (offers_from, [offer(status=99)], "offers[0].status"),
+        (offers_from, [offer(item_filter={"categories": [""]})], "offers[0].item_filter.categories[0]"),
+        (offers_from, [offer(item_filter={"labels": ["A"]})], "offers[0].item_filter.labels[0]"),
+        (
+            offers_from,
+            [offer(item_filter={"minimal_price": EUROS, "maximal_price": {"minor_units": 9, "currency_code": "EUR"}})],
+            "offers[0].item_filter.maximal_price",
+        ),
+        (
+            offers_from,
+            [offer(item_filter={"minimal_price": EUROS, "maximal_price": {"currency_code": "USD"}})],
+            "offers[0].item_filter.maximal_price",
+        ),
+        (offers_from, [offer(representations=[{"language": "Deutsch!"}])], "offers[0].representations[0].language"),
+        (offers_from, [offer(representations=[{"title": "t" * 513}])], "offers[0].representations[0].title"),
+        (offers_from, [offer(representations=[{"text": "t" * 4097}])], "offers[0].representations[0].text"),
+        (offers_from, [offer(representations=[{"link_uri": "\n"}])], "offers[0].representations[0].link_uri"),
+        (offers_from, [offer(representations=[{"channels": ["A"]}])], "offers[0].representations[0].channels[0]"),
+        (
+            offers_from,
+            [offer(representations=[{"content": {"a": "x" * 16_384}}])],
+            "offers[0].representations[0].content",
+        ),
+        (
+            offers_from,
+            [offer(representations=[{"content": {"a": float("nan")}}])],
+            "offers[0].representations[0].content",
+        ),
+        (offers_from, [offer(weekly_hours=[{"weekdays": [0]}])], "offers[0].weekly_hours[0].weekdays[0]"),
+        (offers_from, [offer(weekly_hours=[{"weekdays": [1, 1]}])], "offers[0].weekly_hours[0].weekdays[1]"),
+        (offers_from, [offer(weekly_hours=[{"start_minute": 1440}])], "offers[0].weekly_hours[0].start_minute"),
+        (
+            offers_from,
+            [offer(weekly_hours=[{"start_minute": 60, "end_minute": 60}])],
+            "offers[0].weekly_hours[0].end_minute",
+        ),
+        (offers_from, [offer(weekly_hours=[{"end_minute": 1441}])], "offers[0].weekly_hours[0].end_minute"),
+        (offers_from, [offer(value={"minor_units": 1})], "offers[0].value.currency_code"),
+        (offers_from, [offer(cooldown={"duration": {"seconds": 1}})], "offers[0].cooldown.event_type"),
+        (offers_from, [offer(cooldown={"event_type": "redeem"})], "offers[0].cooldown.duration"),
+        (
+            offers_from,
+            [offer(cooldown={"event_type": "redeem", "duration": {"seconds": 1, "nanos": 5}})],
+            "offers[0].cooldown.duration",
+        ),
+        (offers_from, [offer(consent_category="A")], "offers[0].consent_category"),
+        (offers_from, [offer(fallback=True, audience_ids=["a"])], "offers[0].audience_ids"),
+        (offers_from, [offer(fallback=True, consent_category="a")], "offers[0].consent_category"),
+        (placements_from, [policy(score_mode=9)], "placements[0].policy.score_mode"),
+        (placements_from, [policy(ignored_factors=[0])], "placements[0].policy.ignored_factors[0]"),
+        (placements_from, [policy(ignored_factors=[1, 1])], "placements[0].policy.ignored_factors[1]"),
+        (placements_from, [policy(default_value=-1)], "placements[0].policy.default_value"),
+        (placements_from, [policy(levers=[{"label": ""}])], "placements[0].policy.levers[0].label"),
+        (
+            placements_from,
+            [policy(levers=[{"label": "a", "percent": -101}])],
+            "placements[0].policy.levers[0].percent",
+        ),
+        (
+            placements_from,
+            [policy(context_weights=[{"channel": "A"}])],
+            "placements[0].policy.context_weights[0].channel",
+        ),
+        (placements_from, [policy(maximal_per_category=101)], "placements[0].policy.maximal_per_category"),
+        (placements_from, [policy(diversity_percent=101)], "placements[0].policy.diversity_percent"),
+        (placements_from, [policy(promotion={"label": "a"})], "placements[0].policy.promotion.percent"),
+        (placements_from, [policy(pins=[{"offer_id": "o"}])], "placements[0].policy.pins[0].rank"),
+        (
+            placements_from,
+            [policy(pins=[{"offer_id": "o", "rank": 1}, {"offer_id": "p", "rank": 1}])],
+            "placements[0].policy.pins[1].rank",
+        ),
+        (placements_from, [policy(rotation={})], "placements[0].policy.rotation.percent"),
+        (
+            placements_from,
+            [policy(rotation={"percent": 1, "duration": {"seconds": 0}})],
+            "placements[0].policy.rotation.duration",
+        ),
+        (placements_from, [policy(fallback_offer_ids=["a", "a"])], "placements[0].policy.fallback_offer_ids[1]"),
         (placements_from, [catalog_pb2.Placement(placement="Home Top")], "placements[0].placement"),
         (placements_from, [catalog_pb2.Placement(placement="a", size=101)], "placements[0].size"),
         (placements_from, [catalog_pb2.Placement(placement="a", size=-1)], "placements[0].size"),
@@ -195,6 +277,53 @@ def test_records_come_back_as_they_went_in_with_their_defaults_spelled_out() -> 
     assert placement_message(placement).plain_items == catalog_pb2.PLAIN_ITEMS_ALLOWED
     audience = catalog_pb2.Audience(audience_id="a", customer_ids=["x", "y"])
     assert audience_message(audiences_from([audience])[0]) == audience
+
+
+def test_terms_come_back_as_they_went_in() -> None:
+    given = offer(
+        item_ids=[],
+        item_filter={"categories": ["bread"], "labels": ["new"], "minimal_price": EUROS, "maximal_price": EUROS},
+        representations=[
+            {
+                "placements": ["home-top"], "channels": ["web"], "language": "pt-BR", "title": "t", "text": "a\nb",
+                "image_uri": "https://shop.example/a.png", "link_uri": "shop://a", "content": {"a": [1, {"b": None}]},
+            }
+        ],
+        weekly_hours=[{"weekdays": [1, 7], "start_minute": 1380, "end_minute": 1500}],
+        value=EUROS,
+        cooldown={"event_type": "redeem", "duration": {"seconds": 60}},
+        consent_category="health",
+        status=catalog_pb2.OFFER_STATUS_LIVE,
+        etag="abc",
+    )  # fmt: skip
+    assert offer_message(offers_from([given])[0]) == given
+    fallback = offer(item_ids=[], fallback=True, status=catalog_pb2.OFFER_STATUS_LIVE)
+    assert offer_message(offers_from([fallback])[0]) == fallback
+
+
+def test_a_policy_comes_back_as_it_went_in() -> None:
+    given = policy(
+        score_mode=catalog_pb2.SCORE_MODE_ARBITRATED,
+        ignored_factors=[catalog_pb2.FACTOR_CONTEXT],
+        default_value=50,
+        levers=[{"label": "push", "percent": -20}],
+        context_weights=[
+            {"channel": "web", "segment": "young", "context_category": "Wine", "label": "new", "percent": 5}
+        ],
+        maximal_per_category=2,
+        diversity_percent=30,
+        promotion={"label": "push", "percent": 25},
+        pins=[{"rank": 2, "offer_id": "o"}],
+        rotation={"percent": 10, "duration": {"seconds": 3600}},
+        fallback_offer_ids=["a", "b"],
+    )
+    assert placement_message(placements_from([given])[0]).policy == given.policy
+
+
+def test_a_policy_that_says_nothing_is_the_plain_one_and_not_written() -> None:
+    (placement,) = placements_from([policy()])
+    assert placement.policy.is_plain
+    assert not placement_message(placement).HasField("policy")
 
 
 def test_page_sizes_have_a_default_and_a_maximum_and_no_negative() -> None:

@@ -12,6 +12,7 @@ from models.offers import (
     AmountOff,
     Audience,
     Item,
+    ItemFilter,
     Money,
     NewPrice,
     Offer,
@@ -20,6 +21,9 @@ from models.offers import (
     Rebuys,
     ShareOff,
 )
+from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
+from models.terms import Cooldown, Representation, WeeklyHours
+from service.store.offer_codec import compact_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -59,6 +63,26 @@ discounts = (
     | strategies.builds(AmountOff, money)
     | strategies.builds(NewPrice, money)
 )
+item_filters = strategies.builds(
+    ItemFilter, tuples_of_ids, tuples_of_ids, strategies.none() | money, strategies.none() | money
+)
+representations = strategies.builds(
+    Representation,
+    placements=tuples_of_ids,
+    channels=tuples_of_ids,
+    language=strategies.sampled_from(["", "de", "pt-BR"]),
+    title=texts,
+    text=texts,
+    image_uri=texts,
+    link_uri=texts,
+    content=strategies.just("") | strategies.dictionaries(texts, texts | strategies.integers(0, 9)).map(compact_json),
+)
+weekly_hours = strategies.builds(
+    WeeklyHours,
+    strategies.lists(strategies.integers(0, 6), unique=True).map(tuple),
+    strategies.integers(0, 1439),
+    strategies.integers(1440, 2879),
+)
 offers = strategies.builds(
     Offer,
     identifiers,
@@ -73,9 +97,39 @@ offers = strategies.builds(
     priority=strategies.integers(-1_000, 1_000),
     status=strategies.sampled_from(OfferStatus),
     labels=tuples_of_ids,
+    item_filter=strategies.none() | item_filters,
+    representations=strategies.lists(representations, max_size=2).map(tuple),
+    weekly_hours=strategies.lists(weekly_hours, max_size=2).map(tuple),
+    value=strategies.none() | money,
+    cooldown=strategies.none() | strategies.builds(Cooldown, identifiers, strategies.integers(1, 10**6)),
+    consent_category=strategies.just("") | identifiers,
+    fallback=strategies.booleans(),
+)
+percents = strategies.integers(-100, 10_000)
+policies = strategies.just(Policy()) | strategies.builds(
+    Policy,
+    score_mode=strategies.sampled_from(ScoreMode),
+    ignored_factors=strategies.lists(strategies.sampled_from(Factor), unique=True).map(tuple),
+    default_value=strategies.integers(1, 10**6),
+    levers=strategies.lists(strategies.builds(Lever, identifiers, percents), max_size=2).map(tuple),
+    context_weights=strategies.lists(
+        strategies.builds(ContextWeight, percents, texts, texts, texts, texts), max_size=2
+    ).map(tuple),
+    maximal_per_category=strategies.integers(0, 100),
+    diversity_percent=strategies.integers(0, 100),
+    promotion=strategies.none() | strategies.builds(Promotion, identifiers, strategies.integers(1, 100)),
+    pins=strategies.lists(strategies.builds(Pin, strategies.integers(1, 100), identifiers), max_size=2).map(tuple),
+    rotation=strategies.none()
+    | strategies.builds(Rotation, strategies.integers(1, 100), strategies.integers(1, 10**6)),
+    fallback_offer_ids=tuples_of_ids,
 )
 placements = strategies.builds(
-    Placement, identifiers, strategies.integers(1, 100), strategies.booleans(), strategies.sampled_from(Rebuys)
+    Placement,
+    identifiers,
+    strategies.integers(1, 100),
+    strategies.booleans(),
+    strategies.sampled_from(Rebuys),
+    policies,
 )
 audiences = strategies.builds(Audience, identifiers, strategies.frozensets(identifiers, max_size=3))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.catalog import Catalog, CatalogChange
-from models.errors import InvalidInputError, UnavailableError
+from models.catalog import Catalog, CatalogChange, Expectation
+from models.errors import ConflictError, InvalidInputError, UnavailableError
 from models.offers import Audience, Item, Offer, Placement
 from service.store import catalog_store
 from service.store.catalog_store import CatalogStore
@@ -119,6 +119,43 @@ async def test_loading_while_others_write_gives_a_state_that_there_was(connectio
         titles = {item.title for item in (await store.load(TENANT)).items.values()}
         assert len(titles) == 1
     await writer
+
+
+async def test_an_etag_names_the_stored_state_however_it_is_read(store: CatalogStore) -> None:
+    version = await store.apply(TENANT, CatalogChange(offers=(Offer("o", ("apple",)),)), 5)
+    loaded = (await store.load(TENANT)).offers["o"]
+    changes = await store.changes_since(TENANT, version - 1)
+    assert changes is not None
+    assert loaded.etag == changes[0].offers[0].etag != ""
+    await store.apply(TENANT, CatalogChange(offers=(Offer("o", ("apple",), title="new"),)), 5)
+    assert (await store.load(TENANT)).offers["o"].etag != loaded.etag
+
+
+@pytest.mark.parametrize("etag", ["stale", "0" * 16, "0" * 40])
+async def test_a_batch_with_a_stale_etag_stores_nothing_of_it(store: CatalogStore, etag: str) -> None:
+    first = Offer("o", ("apple",), title="first")
+    version = await store.apply(TENANT, CatalogChange(offers=(first,)), 5)
+    change = CatalogChange(
+        items=(Item("apple"),),
+        offers=(replace(first, title="second"),),
+        expectations=(Expectation("offers", "o", etag),),
+    )
+    with pytest.raises(ConflictError, match="offers: o "):
+        await store.apply(TENANT, change, 5)
+    catalog = await store.load(TENANT)
+    assert (catalog.version, catalog.offers["o"].title, dict(catalog.items)) == (version, "first", {})
+
+
+async def test_a_batch_with_current_etags_is_stored_and_one_for_what_is_gone_is_not(store: CatalogStore) -> None:
+    await store.apply(TENANT, CatalogChange(offers=(Offer("o", ("apple",)),), placements=(Placement("p"),)), 5)
+    catalog = await store.load(TENANT)
+    expectations = (
+        Expectation("offers", "o", catalog.offers["o"].etag),
+        Expectation("placements", "p", catalog.placements["p"].etag),
+    )
+    await store.apply(TENANT, CatalogChange(deleted_offer_ids=("o",), expectations=expectations), 5)
+    with pytest.raises(ConflictError):
+        await store.apply(TENANT, CatalogChange(offers=(Offer("o", ("a",)),), expectations=expectations), 5)
 
 
 async def test_without_redis_nothing_is_applied_or_loaded() -> None:

@@ -1,0 +1,62 @@
+"""An offer with its terms in the form in which requests check them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.offers import Offer
+from service.decision.item_facts import ItemFacts
+from service.decision.slots import Slots
+
+_FOREVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexedOffer:
+    """Is an offer worked out against one model and catalogue.
+
+    ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week; ``item_slots`` (n,)
+    uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter, the most popular
+    item first. ``is_special`` says that terms beyond time, place and audience must be checked.
+    """
+
+    offer: Offer
+    start: float
+    end: float
+    channels: frozenset[str]
+    placements: frozenset[str]
+    hours: tuple[tuple[int, int], ...]
+    item_slots: NDArray[np.uint32]
+    reached_slots: NDArray[np.uint32]
+    best_popularity: float
+    is_special: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the offer is for everyone."""
+        return not self.offer.audience_ids
+
+
+def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts: ItemFacts) -> IndexedOffer:
+    """Work an offer out. ``popularity`` (rows,) is the model's."""
+    item_slots = slots.assign(offer.item_ids)
+    reached = item_slots
+    if offer.item_filter is not None:
+        reached = np.unique(np.concatenate([item_slots, facts.covered(offer.item_filter)]))
+    worth = np.zeros(len(reached), dtype=np.float32)
+    in_model = reached < len(popularity)
+    worth[in_model] = popularity[reached[in_model]]
+    order = np.argsort(-worth, kind="stable")
+    return IndexedOffer(
+        offer=offer,
+        start=offer.start_time.timestamp() if offer.start_time is not None else -_FOREVER,
+        end=offer.end_time.timestamp() if offer.end_time is not None else _FOREVER,
+        channels=frozenset(offer.channels),
+        placements=frozenset(offer.placements),
+        hours=tuple(minutes for hours in offer.weekly_hours for minutes in hours.minutes()),
+        item_slots=item_slots,
+        reached_slots=reached[order],
+        best_popularity=float(worth[order[0]]) if len(order) else 0.0,
+        is_special=bool(offer.weekly_hours or offer.consent_category or offer.cooldown),
+    )

@@ -1,0 +1,113 @@
+"""Whether an offer's terms let it be shown to this customer, here and now, and which of them does not."""
+
+from enum import IntEnum
+
+from models.offers import OfferStatus
+from service.decision.history import History
+from service.decision.indexed_offer import IndexedOffer
+from service.decision.query import Customer, Query
+from service.decision.snapshot import Snapshot
+
+
+class TraceRule(IntEnum):
+    """Names why an offer is not in a slate. The numbers are those of ``dangol.v1.TraceRule``; a test holds them so."""
+
+    UNKNOWN = 1
+    STATUS = 2
+    VALIDITY = 3
+    WEEKLY_HOURS = 4
+    PLACEMENT = 5
+    CHANNEL = 6
+    AUDIENCE = 7
+    CONSENT = 8
+    EXCLUDED = 9
+    DISMISSED = 10
+    COOLDOWN = 11
+    OTHER_PLACEMENT = 12
+    FALLBACK = 13
+    ITEMS = 14
+    OTHER_OFFER = 15
+    OUTRANKED = 16
+    CATEGORY_LIMIT = 17
+
+
+class TermsCheck:
+    """Checks offers for one answer. ``barred`` offers are out: dismissed, excluded, or used up by the answer."""
+
+    def __init__(self, snapshot: Snapshot, query: Query, customer: Customer, history: History) -> None:
+        self._snapshot = snapshot
+        self._query = query
+        self._customer = customer
+        self._history = history
+        self._now = query.now
+        self._channel = query.channel
+        self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids)
+        self._membership: dict[str, bool] = {}
+
+    def use(self, offer_id: str) -> None:
+        """Say that the answer shows an offer, so that it does not show it again."""
+        self.barred.add(offer_id)
+
+    def may_show(self, indexed: IndexedOffer, placement: str) -> bool:
+        """Tell whether an offer may be shown on a placement; the same as having no rule against it, only faster."""
+        channel = self._channel
+        offer = indexed.offer
+        return (
+            indexed.start <= self._now < indexed.end
+            and offer.offer_id not in self.barred
+            and (not indexed.placements or placement in indexed.placements)
+            and (not channel or not indexed.channels or channel in indexed.channels)
+            and (not offer.audience_ids or any(map(self._belongs_to, offer.audience_ids)))
+            and (not indexed.is_special or self._special_rule(indexed) is None)
+        )
+
+    def rule_against(self, offer_id: str, placement: str) -> TraceRule | None:
+        """Give the first of its terms that keeps an offer out, None when it may be shown."""
+        offer = self._snapshot.catalog.offers.get(offer_id)
+        if offer is None:
+            return TraceRule.UNKNOWN
+        if offer.status is not OfferStatus.LIVE:
+            return TraceRule.STATUS
+        indexed = self._snapshot.offers.get(offer_id)
+        if indexed is None or not indexed.start <= self._now < indexed.end:
+            return TraceRule.VALIDITY
+        return self._rule_of_place(indexed, placement) or self._special_rule(indexed) or self._rule_of_customer(indexed)
+
+    def _rule_of_place(self, indexed: IndexedOffer, placement: str) -> TraceRule | None:
+        if indexed.placements and placement not in indexed.placements:
+            return TraceRule.PLACEMENT
+        if self._channel and indexed.channels and self._channel not in indexed.channels:
+            return TraceRule.CHANNEL
+        return None
+
+    def _rule_of_customer(self, indexed: IndexedOffer) -> TraceRule | None:
+        offer = indexed.offer
+        if offer.audience_ids and not any(map(self._belongs_to, offer.audience_ids)):
+            return TraceRule.AUDIENCE
+        if offer.offer_id in self._query.excluded_offer_ids:
+            return TraceRule.EXCLUDED
+        if offer.offer_id in self._history.dismissed_offer_ids:
+            return TraceRule.DISMISSED
+        return TraceRule.OTHER_PLACEMENT if offer.offer_id in self.barred else None
+
+    def _special_rule(self, indexed: IndexedOffer) -> TraceRule | None:
+        offer = indexed.offer
+        if indexed.hours:
+            minute = self._query.minute_of_week
+            if not any(start <= minute < end for start, end in indexed.hours):
+                return TraceRule.WEEKLY_HOURS
+        if offer.consent_category and offer.consent_category not in self._query.consent_categories:
+            return TraceRule.CONSENT
+        if offer.cooldown is not None:
+            last = self._history.offer_times.get((offer.offer_id, offer.cooldown.event_type))
+            if last is not None and self._now < last + offer.cooldown.seconds:
+                return TraceRule.COOLDOWN
+        return None
+
+    def _belongs_to(self, audience_id: str) -> bool:
+        known = self._membership.get(audience_id)
+        if known is None:
+            audience = self._snapshot.catalog.audiences.get(audience_id)
+            known = audience is not None and self._customer.customer_id in audience.customer_ids
+            self._membership[audience_id] = known
+        return known

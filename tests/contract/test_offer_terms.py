@@ -1,0 +1,104 @@
+"""Offers on terms, from the catalogue's upsert to the answer, over the wire."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from dangol.v1 import catalog_pb2, offer_service_pb2
+from dangol.v1.catalog_service_pb2 import (
+    DeleteOffersRequest,
+    DeletePlacementsRequest,
+    ListOffersRequest,
+    UpsertOffersRequest,
+    UpsertPlacementsRequest,
+)
+from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from dangol.v1.offer_service_pb2 import RecommendOffersRequest
+from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
+
+SEVEN = "item-007"
+
+
+@pytest.fixture
+def catalog(channel: grpc.Channel) -> Iterator[CatalogServiceStub]:
+    """Give the catalogue, and empty it of offers and placements afterwards: other tests share the server."""
+    stub = CatalogServiceStub(channel)
+    yield stub
+    offers = [offer.offer_id for offer in stub.ListOffers(ListOffersRequest(), timeout=10).offers]
+    if offers:
+        stub.DeleteOffers(DeleteOffersRequest(offer_ids=offers), timeout=10)
+    stub.DeletePlacements(DeletePlacementsRequest(placements=["terms"]), timeout=10)
+
+
+def made(**fields: Any) -> catalog_pb2.Offer:  # noqa: ANN401 - whatever the message takes
+    return catalog_pb2.Offer(**fields)
+
+
+def store(catalog: CatalogServiceStub, *offers: catalog_pb2.Offer) -> None:
+    catalog.UpsertOffers(UpsertOffersRequest(offers=offers), timeout=10)
+
+
+def ask(channel: grpc.Channel, placement: str = "default", **rules: Any) -> offer_service_pb2.Slate:  # noqa: ANN401 - as above
+    request = RecommendOffersRequest(customer_id="ada", placements=[placement], page_size=2)
+    request.MergeFrom(RecommendOffersRequest(**rules))
+    return OfferServiceStub(channel).RecommendOffers(request, timeout=10).slates[0]
+
+
+def test_an_offer_answers_in_the_language_and_for_the_placement_asked(
+    channel: grpc.Channel, catalog: CatalogServiceStub
+) -> None:
+    looks = [
+        {"title": "Bread week", "link_uri": "shop://bread"},
+        {"title": "Brotwoche", "language": "de", "content": {"badge": "-20 %"}},
+    ]
+    store(catalog, made(offer_id="o", item_ids=[SEVEN], title="internal", representations=looks))
+    english, german = ask(channel, language="en").offers[0], ask(channel, language="de-AT").offers[0]
+    assert (english.title, english.representation.link_uri) == ("Bread week", "shop://bread")
+    assert (german.title, german.representation.content["badge"]) == ("Brotwoche", "-20 %")
+    assert not ask(channel).offers[1].HasField("representation")
+
+
+def test_the_hour_is_that_of_the_customers_zone(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
+    always = [{"end_minute": 720}, {"start_minute": 720}]
+    store(catalog, made(offer_id="o", item_ids=[SEVEN], weekly_hours=always))
+    assert ask(channel, time_zone="Asia/Seoul").offers[0].offer_id == "o"
+    with pytest.raises(grpc.RpcError, match="time_zone: "):
+        ask(channel, time_zone="Asia/Nowhere")
+
+
+def test_a_stale_update_is_aborted(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
+    store(catalog, made(offer_id="o", item_ids=[SEVEN]))
+    (first,) = catalog.ListOffers(ListOffersRequest(), timeout=10).offers
+    first.title = "changed"
+    store(catalog, first)
+    with pytest.raises(grpc.RpcError, match=r"StatusCode\.ABORTED"):
+        store(catalog, first)
+
+
+def test_a_policy_orders_explains_and_tells_why_not(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
+    levers = [catalog_pb2.Lever(label="push", percent=900)]
+    policy = catalog_pb2.Policy(score_mode=catalog_pb2.SCORE_MODE_ARBITRATED, levers=levers)
+    placement = catalog_pb2.Placement(placement="terms", policy=policy)
+    catalog.UpsertPlacements(UpsertPlacementsRequest(placements=[placement]), timeout=10)
+    store(
+        catalog,
+        made(offer_id="pushed", item_ids=["item-003"], labels=["push"]),
+        made(offer_id="paused", item_ids=[SEVEN], status=catalog_pb2.OFFER_STATUS_PAUSED),
+    )
+    slate = ask(channel, "terms", explain=True, trace_offer_ids=["paused", "pushed"])
+    assert [offer.item_id for offer in slate.offers] == ["item-003", SEVEN]
+    assert slate.offers[0].factors.lever == pytest.approx(10.0)
+    told = [(trace.offer_id, trace.rank, trace.rule) for trace in slate.traces]
+    assert told == [("paused", 0, offer_service_pb2.TRACE_RULE_STATUS), ("pushed", 1, 0)]
+    assert not ask(channel, "terms").offers[0].HasField("factors")
+
+
+def test_an_empty_slate_holds_the_fallback(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
+    placement = catalog_pb2.Placement(placement="terms", plain_items=catalog_pb2.PLAIN_ITEMS_REFUSED)
+    catalog.UpsertPlacements(UpsertPlacementsRequest(placements=[placement]), timeout=10)
+    store(catalog, made(offer_id="welcome", title="Welcome", fallback=True))
+    (offer,) = ask(channel, "terms").offers
+    assert (offer.offer_id, offer.item_id, offer.title) == ("welcome", "", "Welcome")
+    assert offer.reasons[0].code == offer_service_pb2.REASON_CODE_FALLBACK
