@@ -93,7 +93,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     housekeeping = Housekeeping(store.models, settings.tenant)
     api = Api(
         offers=OfferHandlers(snapshots, reads),
-        events=EventHandlers(store.events, settings.write_timeout, frozenset(settings.extra_event_types)),
+        events=EventHandlers(
+            store.events, settings.write_timeout, frozenset(settings.extra_event_types), is_lost=lambda: reads.is_open
+        ),
         catalog=CatalogHandlers(store.catalog, snapshots, settings.write_timeout),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,

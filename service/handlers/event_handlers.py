@@ -4,6 +4,7 @@ from collections.abc import Callable, Set
 from datetime import UTC, datetime
 
 from dangol.v1 import event_service_pb2
+from models.errors import UnavailableError
 from models.events import EVENT_TYPES
 from service.handlers.caller import Caller, Context
 from service.handlers.event_messages import events_from
@@ -23,12 +24,18 @@ class EventHandlers:
         write_timeout: float,
         extra_event_types: Set[str] = frozenset(),
         now: Callable[[], datetime] = _utc_now,
+        is_lost: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``write_timeout`` in seconds bounds an append whatever the deadline of the call."""
+        """``write_timeout`` in seconds bounds an append whatever the deadline of the call.
+
+        While ``is_lost`` says that Redis cannot be used, events are refused at once: clients that send again and again
+        would otherwise keep the process busy with connecting, and answers waiting.
+        """
         self._log = log
         self._write_timeout = write_timeout
         self._event_types = extra_event_types | set(EVENT_TYPES)
         self._now = now
+        self._is_lost = is_lost
 
     async def record_events(
         self, caller: Caller, request: event_service_pb2.RecordEventsRequest, context: Context
@@ -36,5 +43,7 @@ class EventHandlers:
         """Store a batch of events once per event id; UnavailableError unless all of them are stored."""
         events = events_from(request.events, self._event_types, self._now())
         context.facts["events"] = len(events)
+        if self._is_lost():
+            raise UnavailableError("Redis cannot be used now")
         result = await self._log.append(caller.tenant, events, context.budget(self._write_timeout, 0.9))
         return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)

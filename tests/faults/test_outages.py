@@ -3,10 +3,34 @@ import pytest
 from benchmarks.harness import outages
 from benchmarks.harness.bed import Bed
 from benchmarks.harness.clients import Load, running_clients
+from dangol.v1.event_pb2 import Event
+from dangol.v1.event_service_pb2 import RecordEventsRequest
 from dangol.v1.offer_service_pb2 import FALLBACK_LAST_SNAPSHOT, FALLBACK_SHARED_LIST
+from models.errors import UnavailableError
+from service.handlers.caller import Caller, Context
+from service.handlers.event_handlers import EventHandlers
+from service.store.connection import RedisSettings
+from service.store.store import Store
 
 DEADLINE = 10.0  # seconds; what counts here is that all is answered, not how fast
 SECONDS = 1.0
+
+
+async def test_events_are_refused_at_once_while_redis_is_given_up(redis_url: str) -> None:
+    event = Event(event_id="1", customer_id="ada", event_type="view", item_id="a-000")
+    event.event_time.GetCurrentTime()
+    store = Store.open(RedisSettings(redis_url))
+    lost = True
+    handlers = EventHandlers(store.events, write_timeout=5.0, is_lost=lambda: lost)
+    caller, request = Caller("local", "local"), RecordEventsRequest(events=[event])
+    try:
+        with pytest.raises(UnavailableError):
+            await handlers.record_events(caller, request, Context())
+        lost = False
+        # Not a duplicate: nothing of the refused call was stored.
+        assert (await handlers.record_events(caller, request, Context())).recorded_count == 1
+    finally:
+        await store.aclose()
 
 
 def load_of(bed: Bed) -> Load:
