@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from models.errors import InvalidInputError
 
@@ -129,6 +129,20 @@ class Settings(BaseSettings):
         return self.log_hash_key.get_secret_value().encode() or secrets.token_bytes(32)
 
 
+class _HandedOver(Settings):
+    """Takes what it is given, and nothing from anywhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def read_settings(**given: object) -> Settings:
     """Read the settings: what is given counts before the environment, that before the defaults.
 
@@ -140,6 +154,8 @@ def read_settings(**given: object) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "settings"
         raise InvalidInputError(name, first["msg"]) from None
+    except SettingsError as error:
+        raise InvalidInputError("settings", f"{error}: it must be JSON") from None
 
 
 def hand_over(settings: Settings, **changed: object) -> str:
@@ -150,8 +166,8 @@ def hand_over(settings: Settings, **changed: object) -> str:
 
 
 def handed_over(written: str) -> Settings:
-    """Give the settings that :func:`hand_over` wrote. Every one is given, so the environment has no say."""
-    return read_settings(**json.loads(written))
+    """Give the settings that :func:`hand_over` wrote. The environment is not looked at."""
+    return Settings.model_construct(**dict(_HandedOver(**json.loads(written))))
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -25,6 +25,7 @@ from service.store.generation_store import GenerationStore
 from tests.models_fixtures import write_artifact
 from tests.redis_fixtures import patient
 
+ENGINES = ("grpcio", "envoy")
 _PATIENCE = 30.0  # seconds; only a broken server takes so long, and then the test fails anyway
 
 

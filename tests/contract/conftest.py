@@ -7,9 +7,7 @@ import pytest
 
 from service.store.embedded import EmbeddedRedis
 from tests.models_fixtures import candidate, candidate_list, item_model
-from tests.server_fixtures import RunningServer, publish_model, running_server
-
-ENGINES = ("grpcio", "envoy")
+from tests.server_fixtures import ENGINES, RunningServer, publish_model, running_server
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from benchmarks.harness.bed import Bed, running_bed
 from benchmarks.harness.clients import Load, RunningClients, running_clients
 from dangol.client import Client
 from dangol.v1.event_pb2 import Event
+from tests.server_fixtures import ENGINES
 
 DEADLINE = 30.0
 PATIENT = {"read_timeout": 0.3, "write_timeout": 25, "redis_command_timeout": 25, "drain_delay": 0}
@@ -31,10 +34,11 @@ def test_no_call_fails_while_one_of_two_servers_is_drained_and_started_again(bed
     assert outcome.wrong == []
 
 
-def test_a_call_in_flight_is_finished_before_the_server_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_call_in_flight_is_finished_before_the_server_ends(tmp_path: Path, engine: str) -> None:
     event = Event(event_id="last", customer_id="ada", event_type="search", query=PADDING)
     event.event_time.GetCurrentTime()
-    with running_bed(tmp_path, settings=PATIENT) as bed, ThreadPoolExecutor(1) as executor:
+    with running_bed(tmp_path, settings={**PATIENT, "engine": engine}) as bed, ThreadPoolExecutor(1) as executor:
         server = bed.servers[0]
         with Client(server.address, write_timeout=DEADLINE) as client:
             bed.redis.freeze()
