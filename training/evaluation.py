@@ -124,8 +124,8 @@ def _measure(hits: Hits) -> dict[str, float]:
 
 
 def _variety(lists: NDArray[np.int64], interactions: Interactions) -> dict[str, float]:
-    buyers = np.bincount(interactions.matrix.indices[interactions.purchases > 0], minlength=interactions.items)
-    known_items = int((np.bincount(interactions.matrix.indices, minlength=1) > 0).sum())
+    buyers = interactions.buyers()
+    known_items = int((interactions.buyers(0) > 0).sum())
     return {
         f"coverage@{PLACES[1]}": round(metrics.coverage(lists, PLACES[1], known_items), 6),
         f"novelty@{PLACES[1]}": round(

@@ -52,10 +52,8 @@ class ItemStatistics:
 
 def item_statistics(interactions: Interactions) -> ItemStatistics:
     """Count what the interactions say about items."""
-    columns, purchases = interactions.matrix.indices, interactions.purchases
-    buyers = np.bincount(columns[purchases > 0], minlength=interactions.items)
-    repeaters = np.bincount(columns[purchases > 1], minlength=interactions.items)
-    rate = (repeaters + 1) / (buyers + 10)
+    buyers = interactions.buyers()
+    rate = (interactions.buyers(2) + 1) / (buyers + 10)
     return ItemStatistics(
         _log_share(interactions.recent_buyers),
         _log_share(interactions.new_buyers),

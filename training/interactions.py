@@ -12,12 +12,13 @@ from training.config import TrainingConfiguration
 from training.event_store import Columns, EventStore
 
 SECONDS_PER_DAY = 86_400
-EVENTS_PER_PIECE = 750_000
+EVENTS_PER_PIECE = 400_000
 _UNITS_PER_WEIGHT = 2**24
 """Weights are summed as integers of this fineness: sums of floats would depend on the order of DuckDB's threads."""
 
 _SHORT_HALF_LIFE_DAYS = 21.0
 _NEVER = 2**62
+_CELLS_PER_BLOCK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ class Interactions:
         sizes = (np.abs(confidence) - np.float32(1)) / np.float32(self.confidence_scale)
         weights: NDArray[np.float32] = np.copysign(sizes, confidence)
         return weights
+
+    def buyers(self, purchases: int = 1) -> NDArray[np.int64]:
+        """Count, per item, the customers with at least so many target events, (items,); with 0 all interactions."""
+        counts = np.zeros(self.items, dtype=np.int64)
+        for start in range(0, self.matrix.nnz, _CELLS_PER_BLOCK):
+            block = slice(start, start + _CELLS_PER_BLOCK)
+            chosen = self.matrix.indices[block][self.purchases[block] >= purchases]
+            counts += np.bincount(chosen, minlength=self.items)
+        return counts
 
     @property
     def customers(self) -> int:

@@ -25,6 +25,7 @@ from training.features import Cutoff, item_statistics
 from training.files import find_files
 from training.interactions import load_interactions
 from training.labels import draw_labels
+from training.memory import give_back
 from training.ranking import CUSTOMERS_PER_CHUNK, Ranker
 from training.refusals import RefusedReport
 from training.rows import RowRules
@@ -127,7 +128,9 @@ class _Run:
         """Fit everything on the events before the cut; None when there are none."""
         configuration, threads = self._configuration, self._configuration.resources.threads
         shape = (self._summary.customers, self._summary.items)
+        give_back()
         interactions = load_interactions(self._store, configuration, shape, cut, self._progress)
+        give_back()
         if interactions.matrix.nnz == 0:
             return None
         settings, sizes = configuration.factors, configuration.sources

@@ -32,6 +32,7 @@ def draw_labels(
             GROUP BY customer, item ORDER BY customer, item""",
         [*bounds, rows.tolist()],
     )
+    store.rest()
     owners = np.searchsorted(rows, pairs["customer"]).astype(np.int64)
     values = pairs["value"].astype(np.float64) / _UNITS_PER_MONEY
     return len(found), rows, Labels(len(rows), owners, pairs["item"].astype(np.int64), values)

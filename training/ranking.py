@@ -14,7 +14,7 @@ from training.config import TrainingConfiguration
 from training.features import BOUGHT, NEW, VIEWED, Candidates, Cutoff
 from training.sources.source import NOTHING, Proposals
 
-CUSTOMERS_PER_CHUNK = 512
+CUSTOMERS_PER_CHUNK = 256
 """Keeps the arrays of one thread at some tens of MB."""
 
 

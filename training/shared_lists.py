@@ -17,9 +17,7 @@ _BORROWED_CUSTOMERS = 20.0
 
 def popularity_of(interactions: Interactions) -> NDArray[np.float32]:
     """Score items 0 … 1 by their buyers in the popularity window, those without any by earlier buyers and attention."""
-    columns = interactions.matrix.indices
-    buyers = np.bincount(columns[interactions.purchases > 0], minlength=interactions.items)
-    attention = np.bincount(columns, minlength=interactions.items)
+    buyers, attention = interactions.buyers(), interactions.buyers(0)
     score = (
         interactions.recent_buyers + 0.01 * buyers / max(1, buyers.max()) + 1e-4 * attention / max(1, attention.max())
     )
