@@ -69,7 +69,7 @@ class Dispatcher:
         self._admission.enter(exempt=method.exempt)
         try:
             response = await method.handler(caller, method.request_class.FromString(request), context)
-            return response.SerializeToString()
+            return response if isinstance(response, bytes) else response.SerializeToString()
         finally:
             self._admission.leave()
 

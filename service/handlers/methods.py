@@ -12,7 +12,8 @@ from google.protobuf.message_factory import GetMessageClass
 from service.handlers.caller import Caller, Context
 
 # Each handler takes messages of one class; the table holds which, so that only what fits ever reaches it.
-Handler = Callable[[Caller, Any, Context], Awaitable[Message]]
+# An answer that its handler has encoded already comes as bytes.
+Handler = Callable[[Caller, Any, Context], Awaitable[Message | bytes]]
 StreamHandler = Callable[[Caller, AsyncIterator[Any], Context], AsyncIterator[Message]]
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from dangol.v1 import offer_service_pb2
 from models.profile import EMPTY_PROFILE
-from service.decision.query import Customer
+from service.decision.query import Customer, Query
 from service.decision.ranking import rank_items, similar_items
-from service.decision.slate import decide
+from service.decision.slate import Choice, decide
 from service.decision.snapshot import Snapshot
 from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
@@ -19,6 +19,7 @@ from service.handlers.offer_messages import OfferMessages, ranked_items, trace_m
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
+from service.handlers.wire import embedded, embedded_tag
 from service.store.customer_reader import CustomerRead
 
 _DEFAULT_SIMILAR = 10
@@ -28,6 +29,13 @@ _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_SHARED_LIST: "shared-list",
     offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
 }
+
+_RESPONSE = offer_service_pb2.RecommendOffersResponse.DESCRIPTOR
+_SLATES, _SERVED = embedded_tag(_RESPONSE, "slates"), embedded_tag(_RESPONSE, "served")
+_BATCH = offer_service_pb2.BatchRecommendOffersResponse.DESCRIPTOR
+_CUSTOMER_SLATES, _BATCH_SERVED = embedded_tag(_BATCH, "customer_slates"), embedded_tag(_BATCH, "served")
+_CUSTOMER = offer_service_pb2.CustomerSlate.DESCRIPTOR
+_CUSTOMER_ID, _CUSTOMER_SLATE = embedded_tag(_CUSTOMER, "customer_id"), embedded_tag(_CUSTOMER, "slate")
 
 
 class OfferHandlers:
@@ -44,43 +52,54 @@ class OfferHandlers:
 
     async def recommend_offers(
         self, caller: Caller, request: offer_service_pb2.RecommendOffersRequest, context: Context
-    ) -> offer_service_pb2.RecommendOffersResponse:
+    ) -> offer_service_pb2.RecommendOffersResponse | bytes:
         """Rank offers for one customer. An answer is given even without Redis, and says so."""
         snapshot = self._snapshots.current(caller.tenant)
         query = recommend_query(request, snapshot, self._now())
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
-        response = offer_service_pb2.RecommendOffersResponse()
         slates = decide(snapshot, query, customers[0])
-        for asked, choices in zip(query.slates, slates, strict=True):
-            slate = response.slates.add(placement=asked.placement.placement)
-            self._messages.add_choices(slate, choices, snapshot.catalog, query)
-        if query.trace_offer_ids:
-            all_traces = trace_offers(snapshot, query, customers[0], slates)
-            for slate, traces in zip(response.slates, all_traces, strict=True):
-                slate.traces.extend(trace_messages(traces))
-        self._say_what_served(response.served, snapshot, fallback, context)
-        return response
+        served = self._served(snapshot, fallback, context)
+        if query.explain or query.trace_offer_ids:
+            explained = [
+                self._messages.build(asked.placement.placement, choices, snapshot.catalog, query)
+                for asked, choices in zip(query.slates, slates, strict=True)
+            ]
+            if query.trace_offer_ids:
+                for slate, traces in zip(explained, trace_offers(snapshot, query, customers[0], slates), strict=True):
+                    slate.traces.extend(trace_messages(traces))
+            return offer_service_pb2.RecommendOffersResponse(slates=explained, served=served)
+        parts = [
+            embedded(_SLATES, self._messages.encode(asked.placement.placement, choices, snapshot.catalog, query))
+            for asked, choices in zip(query.slates, slates, strict=True)
+        ]
+        return b"".join((*parts, embedded(_SERVED, served.SerializeToString())))
 
     async def batch_recommend_offers(
         self, caller: Caller, request: offer_service_pb2.BatchRecommendOffersRequest, context: Context
-    ) -> offer_service_pb2.BatchRecommendOffersResponse:
+    ) -> bytes:
         """Rank offers for many customers, giving other calls their turn now and then."""
         snapshot = self._snapshots.current(caller.tenant)
         query = batch_query(request, snapshot, self._now())
         context.facts["customers"] = len(request.customer_ids)
         customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
-        response = offer_service_pb2.BatchRecommendOffersResponse()
+        parts = []
         for number, customer in enumerate(customers, start=1):
-            answer = response.customer_slates.add(customer_id=customer.customer_id)
-            answer.slate.placement = request.placement
             choices = decide(snapshot, query, customer)[0]
-            self._messages.add_choices(answer.slate, choices, snapshot.catalog, query)
+            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer, choices, snapshot, query)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
-        self._say_what_served(response.served, snapshot, fallback, context)
-        return response
+        served = self._served(snapshot, fallback, context)
+        return b"".join((*parts, embedded(_BATCH_SERVED, served.SerializeToString())))
+
+    def _customer_slate(self, customer: Customer, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
+        placement = query.slates[0].placement.placement
+        if query.explain:
+            slate = self._messages.build(placement, choices, snapshot.catalog, query).SerializeToString()
+        else:
+            slate = self._messages.encode(placement, choices, snapshot.catalog, query)
+        return embedded(_CUSTOMER_ID, customer.customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
 
     async def list_similar_items(
         self, caller: Caller, request: offer_service_pb2.ListSimilarItemsRequest, context: Context
@@ -90,9 +109,10 @@ class OfferHandlers:
         size = size_of_page(request.page_size, _DEFAULT_SIMILAR)
         snapshot = self._snapshots.current(caller.tenant)
         choices = similar_items(snapshot, request.item_id, size)
-        response = offer_service_pb2.ListSimilarItemsResponse(items=ranked_items(choices, snapshot.catalog))
-        self._say_what_served(response.served, snapshot, offer_service_pb2.FALLBACK_UNSPECIFIED, context)
-        return response
+        return offer_service_pb2.ListSimilarItemsResponse(
+            items=ranked_items(choices, snapshot.catalog),
+            served=self._served(snapshot, offer_service_pb2.FALLBACK_UNSPECIFIED, context),
+        )
 
     async def rank_items(
         self, caller: Caller, request: offer_service_pb2.RankItemsRequest, context: Context
@@ -103,9 +123,9 @@ class OfferHandlers:
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
         choices = rank_items(snapshot, customers[0], item_ids, request.segment)
-        response = offer_service_pb2.RankItemsResponse(items=ranked_items(choices, snapshot.catalog))
-        self._say_what_served(response.served, snapshot, fallback, context)
-        return response
+        return offer_service_pb2.RankItemsResponse(
+            items=ranked_items(choices, snapshot.catalog), served=self._served(snapshot, fallback, context)
+        )
 
     async def _read(
         self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context
@@ -135,19 +155,19 @@ class OfferHandlers:
             return offer_service_pb2.FALLBACK_LAST_SNAPSHOT
         return offer_service_pb2.FALLBACK_UNSPECIFIED
 
-    def _say_what_served(
-        self,
-        served: offer_service_pb2.Served,
-        snapshot: Snapshot,
-        fallback: offer_service_pb2.Fallback.ValueType,
-        context: Context,
-    ) -> None:
-        served.request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
-        served.model_version = snapshot.model.model_version
-        served.generation = snapshot.model.generation
+    def _served(
+        self, snapshot: Snapshot, fallback: offer_service_pb2.Fallback.ValueType, context: Context
+    ) -> offer_service_pb2.Served:
+        """Say what served an answer, to the caller and to the log."""
+        served = offer_service_pb2.Served(
+            request_id=f"{self._request_prefix}-{next(self._request_numbers):x}",
+            model_version=snapshot.model.model_version,
+            generation=snapshot.model.generation,
+        )
         context.facts["request_id"] = served.request_id
         context.facts["generation"] = snapshot.model.generation
         if fallback:
             served.degraded = True
             served.fallback = fallback
             context.facts["fallback"] = _FALLBACK_NAMES[fallback]
+        return served
