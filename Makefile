@@ -122,7 +122,7 @@ image-check: $(INSTALLED) ## Perform the image's install steps in an empty folde
 ##### To measure it
 
 .PHONY: bench
-bench: bench-train bench-publish bench-serving bench-faults ## Measure every figure that the documentation quotes
+bench: bench-train bench-publish bench-serving bench-faults bench-engines ## Measure every figure that the documentation quotes
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## Training against bare implicit on the same matrix: time and memory
@@ -139,6 +139,10 @@ bench-serving: $(INSTALLED) ## RecommendOffers against the engine's bare echo: c
 .PHONY: bench-faults
 bench-faults: $(INSTALLED) ## What clients notice: publishers killed, models moved, Redis lost, servers drained
 	@$(RUN) benchmarks.bench_faults
+
+.PHONY: bench-engines
+bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
+	@$(RUN) benchmarks.bench_engines
 
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
