@@ -1,6 +1,7 @@
 """From what is really known of a customer to the reasons shown: no evidence, no "because"."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, Source
 from models.item_model import EVERYONE
@@ -27,6 +28,12 @@ _WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
 }
 
 
+@lru_cache(maxsize=65_536)
+def _single(code: ReasonCode, item_id: str) -> tuple[Reason, ...]:
+    """Give the one reason that rests on one item; the same items come again and again."""
+    return (Reason(code, (item_id,)),)
+
+
 class Explainer:
     """Explains the items of one request."""
 
@@ -49,11 +56,11 @@ class Explainer:
         if kind == CONTEXT_SOURCE:
             return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(slot, self._context_rows))
         if kind == _REBUY:
-            return (Reason(ReasonCode.BOUGHT_BEFORE, (self._ids[slot],)),)
+            return _single(ReasonCode.BOUGHT_BEFORE, self._ids[slot])
         if evidence < len(self._evidence):  # NO_EVIDENCE is beyond any list
             packed = self._evidence[evidence]
             code = ReasonCode.VIEWED if packed & VIEWED_FLAG else ReasonCode.BOUGHT
-            return (Reason(code, (self._ids[packed & ~VIEWED_FLAG],)),)
+            return _single(code, self._ids[packed & ~VIEWED_FLAG])
         return _WITHOUT_EVIDENCE.get(kind, ())
 
     def every(self, ranked: Ranked) -> tuple[Reason, ...]:
