@@ -144,6 +144,10 @@ bench-faults: $(INSTALLED) ## What clients notice: publishers killed, models mov
 bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
 	@$(RUN) benchmarks.bench_engines
 
+.PHONY: bench-decision
+bench-decision: $(INSTALLED) ## One decision against a bare numpy mask and top-k; growth with the number of offers
+	@$(RUN) benchmarks.bench_decision
+
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
 	@$(RUN) benchmarks.figures

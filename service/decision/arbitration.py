@@ -1,19 +1,20 @@
-"""What a contender for a slate is worth: the model's score, its priority, or propensity, context, value and lever.
+"""What contenders for a slate are worth: the model's score, priority, or propensity, context, value and lever.
 
 The product and its two sums are those of Pega's arbitration: context and lever are 1 + the sum of weights / 100.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from models.offers import Item, Offer, Placement
-from models.policy import DEFAULT_VALUE, Factor, Policy, ScoreMode
+from models.policy import DEFAULT_VALUE, Factor, ScoreMode
 from service.decision.candidate_stream import Ranked
 from service.decision.history import untaken_impressions
-from service.decision.indexed_offer import IndexedOffer
 from service.decision.query import Customer, Query
 from service.decision.snapshot import Snapshot
+
+_PRIORITY_SHARE = 0.999  # of one step of priority that scores may make a difference of
 
 
 class Factors(NamedTuple):
@@ -24,125 +25,141 @@ class Factors(NamedTuple):
     value: float
     lever: float
 
-    @property
-    def product(self) -> float:
-        """Multiply."""
-        return self.propensity * self.context * self.value * self.lever
+
+Contender = tuple[int, Offer | None, Ranked | None, float, Item | None]
+"""Is what may stand in a slate: slot, the offer made on it or None, the candidate, the score, the item if it is known.
+
+The candidate is None for what only a campaign or a pin names. A bare tuple, as a hundred are made for each answer.
+"""
 
 
-@dataclass(slots=True, eq=False)
-class Contender:
-    """Is an item, with the offer made on it or None, that may stand in a slate.
+@dataclass(slots=True)
+class Judged:
+    """Holds contenders with what they are worth, in columns: ``scores`` are answered, ``worths`` decide the order.
 
-    ``ranked`` is None for what only a campaign names. ``worth`` decides the order, ``score`` is what is answered.
+    ``by_slot`` finds a contender by item where somebody needs to.
     """
 
-    slot: int
-    offer: Offer | None
-    item: Item | None
-    ranked: Ranked | None
-    score: float
-    worth: float = 0.0
-    factors: Factors | None = None
-    rotated: bool = False
+    contenders: Sequence[Contender]
+    by_slot: dict[int, int]
+    scores: list[float]
+    worths: list[float]
+    rotated: set[int]
 
-    def carries(self, label: str) -> bool:
+    def carries(self, index: int, label: str) -> bool:
         """Tell whether offer or item carries a label."""
-        return (self.offer is not None and label in self.offer.labels) or (
-            self.item is not None and label in self.item.labels
-        )
+        _, offer, _, _, item = self.contenders[index]
+        return (offer is not None and label in offer.labels) or (item is not None and label in item.labels)
 
 
 class Arbiter:
     """Says what contenders for one slate are worth."""
 
     def __init__(self, snapshot: Snapshot, query: Query, customer: Customer, placement: Placement) -> None:
-        policy = placement.policy
-        self._policy = policy
-        self._mode = policy.score_mode
-        self._counts = {
-            factor: factor not in policy.ignored_factors and policy.score_mode is ScoreMode.ARBITRATED
-            for factor in Factor
-        }
-        self._context_base, self._context_labels = _context_of(policy, snapshot, query)
-        self._lever_labels = _summed((lever.label, lever.percent) for lever in policy.levers)
-        rotation = policy.rotation
-        self._keep = 1.0 - rotation.percent / 100 if rotation is not None else 1.0
-        self._untaken = untaken_impressions(customer.profile, query.now - rotation.seconds) if rotation else {}
-        self._slots = snapshot.slots
+        self._snapshot = snapshot
+        self._policy = policy = placement.policy
+        self._arbitrates = policy.score_mode is ScoreMode.ARBITRATED
+        ignored = policy.ignored_factors
+        self._counts_propensity = Factor.PROPENSITY not in ignored
+        self._counts_value = Factor.VALUE not in ignored
+        self._levers = {} if Factor.LEVER in ignored else _summed((one.label, one.percent) for one in policy.levers)
+        self._context_base = 0.0
+        self._context_labels: dict[str, float] = {}
+        if self._arbitrates and Factor.CONTEXT not in ignored:
+            self._context_base, self._context_labels = _context_of(placement, snapshot, query)
+        self._weights: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float, float]] = {}
+        self._untaken: Mapping[tuple[str, str], int] = {}
+        if policy.rotation is not None:
+            self._untaken = untaken_impressions(customer.profile, query.now - policy.rotation.seconds)
 
-    def judge(self, contenders: Sequence[Contender]) -> None:
-        """Set score, worth and factors of all contenders for a slate."""
-        if self._mode is ScoreMode.ARBITRATED:
-            for contender in contenders:
-                contender.factors = self._factors(contender)
-                contender.score = contender.factors.product
-        if self._untaken:
-            for contender in contenders:
-                self._rotate(contender)
-        for contender in contenders:
-            contender.worth = contender.score
-        if self._mode is ScoreMode.PRIORITY:
-            _put_priority_first(contenders)
+    def judge(self, contenders: Sequence[Contender]) -> Judged:
+        """Say what the contenders for a slate are worth."""
+        by_slot = {}
+        if self._untaken or self._policy.diversity_percent:
+            by_slot = {contender[0]: index for index, contender in enumerate(contenders)}
+        scores = self._products(contenders) if self._arbitrates else [one[3] for one in contenders]
+        rotated = self._rotate(contenders, by_slot, scores) if self._untaken else set()
+        worths = scores
+        if self._policy.score_mode is ScoreMode.PRIORITY:
+            worths = _priority_first(contenders, scores)
+        return Judged(contenders, by_slot, scores, worths, rotated)
 
-    def _factors(self, contender: Contender) -> Factors:
-        counts = self._counts
-        return Factors(
-            max(contender.score, 0.0) if counts[Factor.PROPENSITY] else 1.0,
-            self._weight(contender, self._context_base, self._context_labels) if counts[Factor.CONTEXT] else 1.0,
-            self._value(contender.offer) if counts[Factor.VALUE] else 1.0,
-            self._weight(contender, 0.0, self._lever_labels) if counts[Factor.LEVER] else 1.0,
+    def factors(self, contender: Contender) -> Factors | None:
+        """Give the factors of a contender; None where the policy does not arbitrate."""
+        if not self._arbitrates:
+            return None
+        _, offer, _, score, item = contender
+        context, lever = self._weights_of(
+            offer.labels if offer is not None else (), item.labels if item is not None else ()
         )
+        return Factors(max(score, 0.0) if self._counts_propensity else 1.0, context, self._value(offer), lever)
+
+    def _products(self, contenders: Sequence[Contender]) -> list[float]:
+        counts_propensity, weights_of, value_of = self._counts_propensity, self._weights_of, self._value
+        context, lever = weights_of((), ())
+        unlabelled = context * value_of(None) * lever
+        products = []
+        for _, offer, _, score, item in contenders:
+            product = (score if score > 0.0 else 0.0) if counts_propensity else 1.0
+            labels = item.labels if item is not None else ()
+            if offer is None and not labels:
+                product *= unlabelled
+            else:
+                context, lever = weights_of(offer.labels if offer is not None else (), labels)
+                product *= context * value_of(offer) * lever
+            products.append(product)
+        return products
 
     def _value(self, offer: Offer | None) -> float:
-        if offer is None or offer.value is None:
-            return self._policy.default_value / DEFAULT_VALUE
-        return offer.value.minor_units / DEFAULT_VALUE
+        if not self._counts_value:
+            return 1.0
+        value = offer.value if offer is not None else None
+        return (value.minor_units if value is not None else self._policy.default_value) / DEFAULT_VALUE
 
-    def _weight(self, contender: Contender, base: float, labels: dict[str, float]) -> float:
-        percent = base
-        if labels:
-            carried = dict.fromkeys((*_labels_of(contender.offer), *_labels_of(contender.item)))
-            percent += sum(labels.get(label, 0.0) for label in carried)
-        return max(0.0, 1.0 + percent / 100)
+    def _weights_of(self, offer_labels: tuple[str, ...], item_labels: tuple[str, ...]) -> tuple[float, float]:
+        """Give context and lever; the same labels always weigh the same."""
+        key = (offer_labels, item_labels)
+        weights = self._weights.get(key)
+        if weights is None:
+            labels = dict.fromkeys(offer_labels + item_labels)
+            context = self._context_base + sum(self._context_labels.get(label, 0.0) for label in labels)
+            lever = sum(self._levers.get(label, 0.0) for label in labels)
+            weights = self._weights[key] = (max(0.0, 1.0 + context / 100), max(0.0, 1.0 + lever / 100))
+        return weights
 
-    def _rotate(self, contender: Contender) -> None:
-        seen = self._untaken.get(("", self._slots.ids[contender.slot]), 0)
-        if contender.offer is not None:
-            seen = max(seen, self._untaken.get((contender.offer.offer_id, ""), 0))
-        if seen:
-            lost = 1.0 - self._keep**seen
-            contender.score -= abs(contender.score) * lost
-            contender.rotated = True
+    def _rotate(self, contenders: Sequence[Contender], by_slot: dict[int, int], scores: list[float]) -> set[int]:
+        """Lower the scores of what was shown and not taken, and give who that is."""
+        rotation, find = self._policy.rotation, self._snapshot.slots.find
+        keep = 1.0 - rotation.percent / 100 if rotation is not None else 1.0
+        by_offer = {offer.offer_id: index for index, (_, offer, _, _, _) in enumerate(contenders) if offer is not None}
+        seen: dict[int, int] = {}
+        for (offer_id, item_id), count in self._untaken.items():
+            slot = None if offer_id else find(item_id)
+            index = by_offer.get(offer_id) if slot is None else by_slot.get(slot)
+            if index is not None:
+                seen[index] = max(seen.get(index, 0), count)
+        for index, count in seen.items():
+            scores[index] -= abs(scores[index]) * (1.0 - keep**count)
+        return set(seen)
 
 
-def contender_for(
-    slot: int, indexed: IndexedOffer | None, item: Item | None, ranked: Ranked | None, score: float
-) -> Contender:
-    """Make a contender of an item and the offer made on it."""
-    return Contender(slot, indexed.offer if indexed is not None else None, item, ranked, score)
-
-
-def _labels_of(record: Offer | Item | None) -> tuple[str, ...]:
-    return record.labels if record is not None else ()
-
-
-def _put_priority_first(contenders: Sequence[Contender]) -> None:
+def _priority_first(contenders: Sequence[Contender], scores: Sequence[float]) -> list[float]:
     """Let the priority decide and the score only within one: it adds less than 1."""
-    scores = [contender.score for contender in contenders]
-    lowest, width = min(scores, default=0.0), (max(scores, default=0.0) - min(scores, default=0.0)) or 1.0
-    for contender in contenders:
-        priority = contender.offer.priority if contender.offer is not None else 0
-        contender.worth = priority + (contender.score - lowest) / width * 0.999
+    lowest = min(scores, default=0.0)
+    width = (max(scores, default=0.0) - lowest) or 1.0
+    return [
+        (offer.priority if offer is not None else 0) + (score - lowest) / width * _PRIORITY_SHARE
+        for (_, offer, _, _, _), score in zip(contenders, scores, strict=True)
+    ]
 
 
-def _context_of(policy: Policy, snapshot: Snapshot, query: Query) -> tuple[float, dict[str, float]]:
+def _context_of(placement: Placement, snapshot: Snapshot, query: Query) -> tuple[float, dict[str, float]]:
     """Give what the request adds for everything, and what it adds by label, in per cent."""
     items = snapshot.catalog.items
     categories = {items[item_id].category for item_id in query.context_item_ids if item_id in items}
     active = [
         weight
-        for weight in policy.context_weights
+        for weight in placement.policy.context_weights
         if (not weight.channel or weight.channel == query.channel)
         and (not weight.segment or weight.segment == query.segment)
         and (not weight.context_category or weight.context_category in categories)

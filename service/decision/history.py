@@ -1,7 +1,7 @@
 """What one customer did lately, seen from one snapshot: what is bought, viewed and dismissed."""
 
-from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from models.events import CART, CLICK, DISMISS, IMPRESSION, PURCHASE, REDEEM, VIEW
 from models.profile import Profile
@@ -12,7 +12,7 @@ _TAKING = frozenset((CLICK, CART, PURCHASE, REDEEM))
 
 @dataclass(slots=True)
 class History:
-    """Holds live facts by slot. Times are seconds since 1970; dicts keep the newest event first.
+    """Holds live facts by slot. Times by slot are seconds since 1970; dicts keep the newest event first.
 
     ``offer_times`` holds the newest event of each type on each offer, by offer id and event type.
     """
@@ -21,7 +21,7 @@ class History:
     viewed: dict[int, float] = field(default_factory=dict)
     dismissed_slots: set[int] = field(default_factory=set)
     dismissed_offer_ids: set[str] = field(default_factory=set)
-    offer_times: dict[tuple[str, str], float] = field(default_factory=dict)
+    offer_times: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def bought_after(self, instant: float) -> set[int]:
         """Give the slots of what was bought after ``instant``."""
@@ -34,7 +34,7 @@ def read_history(profile: Profile, slots: Slots) -> History:
     for event in profile.events:
         kind = event.event_type
         if event.offer_id:
-            history.offer_times.setdefault((event.offer_id, kind), event.event_time.timestamp())
+            history.offer_times.setdefault((event.offer_id, kind), event.event_time)
             if kind == DISMISS:
                 history.dismissed_offer_ids.add(event.offer_id)
         slot = slots.find(event.item_id)
@@ -49,14 +49,17 @@ def read_history(profile: Profile, slots: Slots) -> History:
     return history
 
 
-def untaken_impressions(profile: Profile, since: float) -> Counter[tuple[str, str]]:
+def untaken_impressions(profile: Profile, since: float) -> dict[tuple[str, str], int]:
     """Count the impressions after ``since`` that nothing came of, by (offer id, "") and by ("", item id)."""
-    taken: set[tuple[str, str]] = set()
-    counts: Counter[tuple[str, str]] = Counter()
+    taken: set[tuple[str, str]] = {("", "")}
+    counts: dict[tuple[str, str], int] = {}
     for event in profile.events:
-        keys = {(event.offer_id, ""), ("", event.item_id)} - {("", "")}
-        if event.event_type in _TAKING:
-            taken |= keys
-        elif event.event_type == IMPRESSION and event.event_time.timestamp() > since:
-            counts.update(keys - taken)
+        kind = event.event_type
+        if kind in _TAKING:
+            taken.add((event.offer_id, ""))
+            taken.add(("", event.item_id))
+        elif kind == IMPRESSION and event.event_time.timestamp() > since:
+            for key in ((event.offer_id, ""), ("", event.item_id)):
+                if key not in taken:
+                    counts[key] = counts.get(key, 0) + 1
     return counts

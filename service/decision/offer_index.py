@@ -13,6 +13,7 @@ from service.decision.item_facts import ItemFacts
 from service.decision.slots import Slots
 
 _REMEMBERED_OFFERS = 64  # an item with more offers than this is looked up anew each time: memory stays bounded
+_REMEMBERED_VIEWS = 32
 
 
 class OfferIndex:
@@ -26,7 +27,7 @@ class OfferIndex:
         self._offers = offers = [indexed for indexed in offers if not indexed.offer.fallback]
         self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)
         self._filters = _Filters(offers)
-        self._remembered: dict[int, tuple[IndexedOffer, ...]] = {}
+        self._views: dict[tuple[str, str], OfferView] = {}
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         self._open = [ordinal for ordinal in by_popularity if offers[ordinal].is_open]
         self._by_audience: dict[str, list[int]] = {}
@@ -37,28 +38,31 @@ class OfferIndex:
     def __len__(self) -> int:
         return len(self._offers)
 
+    def view(self, placement: str, channel: str) -> "OfferView":
+        """Give the offers that a placement and a channel (empty: any) let be shown."""
+        key = (placement, channel)
+        view = self._views.get(key)
+        if view is None:
+            if len(self._views) >= _REMEMBERED_VIEWS:
+                self._views.clear()
+            view = self._views[key] = OfferView(self, placement, channel)
+        return view
+
     def get(self, offer_id: str) -> IndexedOffer | None:
         """Give an indexed offer by id, fallbacks included."""
         return self._by_id.get(offer_id)
 
     def on(self, slot: int) -> Iterable[IndexedOffer]:
-        """Give the offers on an item, the one that wins first."""
-        found = self._remembered.get(slot)
-        return found if found is not None else self._look_up(slot)
-
-    def _look_up(self, slot: int) -> Iterable[IndexedOffer]:
+        """Give the offers on an item, the one that wins first: a tuple, or an iterator where there are many."""
         named: list[int] = []
         if slot < len(self._bounds) - 1:
             named = self._ordinals[self._bounds[slot] : self._bounds[slot + 1]].tolist()
         item = self.facts.at(slot) if self._filters else None
         groups = self._filters.groups(item) if item is not None else []
-        if item is None or not groups:
-            found: Iterable[IndexedOffer] = tuple(self._offers[ordinal] for ordinal in named)
-        else:
-            found = self._merged(named, groups, item)
-        if len(named) + sum(map(len, groups)) <= _REMEMBERED_OFFERS:
-            found = self._remembered[slot] = tuple(found)
-        return found
+        found = (
+            self._merged(named, groups, item) if item is not None and groups else map(self._offers.__getitem__, named)
+        )
+        return tuple(found) if len(named) + sum(map(len, groups)) <= _REMEMBERED_OFFERS else found
 
     def _merged(self, named: list[int], groups: list[list[int]], item: Item) -> Iterator[IndexedOffer]:
         last, names = -1, frozenset(named)
@@ -84,6 +88,32 @@ class OfferIndex:
             for audience_id in self._by_audience
             if audience_id in audiences and customer_id in audiences[audience_id].customer_ids
         ]
+
+
+class OfferView(dict[int, Iterable[IndexedOffer]]):
+    """Gives by slot the offers that one placement and channel let be shown, the one that wins first.
+
+    It fills itself as it is asked.
+    """
+
+    def __init__(self, index: OfferIndex, placement: str, channel: str) -> None:
+        super().__init__()
+        self._index = index
+        self._placement = placement
+        self._channel = channel
+
+    def admits(self, indexed: IndexedOffer) -> bool:
+        """Tell whether an offer may be shown on the placement and the channel."""
+        return (not indexed.placements or self._placement in indexed.placements) and (
+            not self._channel or not indexed.channels or self._channel in indexed.channels
+        )
+
+    def __missing__(self, slot: int) -> Iterable[IndexedOffer]:
+        found = self._index.on(slot)
+        if not isinstance(found, tuple):
+            return filter(self.admits, found)
+        admitted = self[slot] = tuple(filter(self.admits, found))
+        return admitted
 
 
 class _Filters:

@@ -1,24 +1,25 @@
 """From candidates to slates: one lazy pass that stops when the slate is full, or what the placement's policy makes."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG
 from models.offers import Offer, Rebuys
-from service.decision.arbitration import Arbiter, Contender, Factors, contender_for
+from service.decision.arbitration import Arbiter, Contender, Factors
 from service.decision.arrangement import AppliedRule, arrange
 from service.decision.candidate_stream import Ranked, context_strengths, stream_candidates
 from service.decision.explanation import Explainer
 from service.decision.history import read_history
 from service.decision.indexed_offer import IndexedOffer
+from service.decision.offer_index import OfferView
 from service.decision.query import Customer, Query, SlateQuery
 from service.decision.reasons import CAMPAIGN, FALLBACK, Reason
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TermsCheck
 
-MAXIMAL_CONTENDERS = 200
-"""How many contenders a policy chooses from: more than two lists of candidates hold in all."""
+MINIMAL_CONTENDERS = 100
+"""How many contenders a policy chooses from, if there are so many: as many as a customer's list holds."""
 
 
 class Choice(NamedTuple):
@@ -126,31 +127,32 @@ class Decision:
     def _showable(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[Ranked, IndexedOffer | None]]:
         """Give the candidates that may stand in a slate, each with the best offer on it; use up what is taken."""
         refuse_bought = slate.placement.rebuys is Rebuys.REFUSED
-        plain_items, placement = slate.placement.plain_items, slate.placement.placement
-        used, shows, offers_on = self._used_slots, self._snapshot.shows, self._snapshot.offers.on
+        plain_items, lets = slate.placement.plain_items, self.terms.lets
+        used, shows, view = self._used_slots, self._snapshot.shows, self._view(slate)
+        items, ids = self._snapshot.catalog.items, self._snapshot.slots.ids
         for ranked in self._candidates:
             slot = ranked[0]
-            if slot in used or slot in blocked or (refuse_bought and ranked[2] & BOUGHT_FLAG) or not shows(slot):
+            if slot in used or slot in blocked or (refuse_bought and ranked[2] & BOUGHT_FLAG):
                 continue
-            offers = offers_on(slot)
-            indexed = self._best_of(offers, placement) if offers else None
+            if ids[slot] not in items and not shows(slot):  # the second look is for a shop without a catalogue
+                continue
+            offers = view[slot]
+            indexed = next(filter(lets, offers), None) if offers else None
             if indexed is not None or plain_items:
                 yield ranked, indexed
 
-    def _best_of(self, offers: Iterable[IndexedOffer], placement: str) -> IndexedOffer | None:
-        for indexed in offers:
-            if self.terms.may_show(indexed, placement):
-                return indexed
-        return None
+    def _view(self, slate: SlateQuery) -> OfferView:
+        return self._snapshot.offers.view(slate.placement.placement, self._query.channel)
 
     def _campaigns(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[int, IndexedOffer]]:
         """Give offers that may be shown to this customer, each on its most popular item that is still free."""
         snapshot = self._snapshot
         if len(snapshot.offers) == 0:
             return
+        view = self._view(slate)
         audiences = snapshot.offers.audiences_of(self._customer.customer_id, snapshot.catalog.audiences)
         for indexed in snapshot.offers.reachable(audiences):
-            if self.terms.may_show(indexed, slate.placement.placement):
+            if view.admits(indexed) and self.terms.lets(indexed):
                 slot = self.free_slot(indexed, blocked)
                 if slot is not None:
                     yield slot, indexed
@@ -169,18 +171,31 @@ class Decision:
         """Choose from the first contenders as the placement's policy says."""
         blocked = self.unwelcome(slate.placement.rebuys)
         used_slots, barred = self._used_slots.copy(), self.terms.barred.copy()
-        pinned = self._pinned(slate, blocked)
-        contenders = self._contenders(slate, blocked)
+        gathered: list[Contender] = []
+        pinned = self._pin(gathered, slate, blocked)
+        self._gather(gathered, slate, blocked)
         # While they were gathered, nothing could stand twice; only what is chosen stays used up.
         self._used_slots, self.terms.barred = used_slots, barred
         arbiter = Arbiter(self._snapshot, self._query, self._customer, slate.placement)
-        arbiter.judge([*pinned.values(), *contenders])
-        places = arrange(contenders, pinned, slate.placement.policy, slate.size, self._snapshot.model.items)
-        return [self._choice_of(contender, applied) for contender, applied in places]
+        judged = arbiter.judge(gathered)
+        return [
+            self._choice_of(gathered[index], judged.scores[index], arbiter, applied)
+            for index, applied in arrange(judged, pinned, slate, self._snapshot.model.items)
+        ]
 
-    def _pinned(self, slate: SlateQuery, blocked: set[int]) -> dict[int, Contender]:
-        """Give the contenders for fixed places, by place from 0; a place beyond the slate is its last free one."""
-        pinned: dict[int, Contender] = {}
+    def _choice_of(
+        self, contender: Contender, score: float, arbiter: Arbiter, applied: tuple[AppliedRule, ...]
+    ) -> Choice:
+        slot, offer, ranked, _, _ = contender
+        self._use(slot, offer)
+        reasons = self._explain(ranked) if ranked is not None else CAMPAIGN
+        factors = arbiter.factors(contender) if self._query.explain else None
+        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons, factors, applied)
+
+    def _pin(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> dict[int, int]:
+        """Add what has a fixed place, and give places from 0; one beyond the slate is its last free one."""
+        pinned: dict[int, int] = {}
+        view = self._view(slate)
         for pin in sorted(slate.placement.policy.pins, key=lambda pin: pin.rank):
             indexed = self._snapshot.offers.get(pin.offer_id)
             place = min(pin.rank - 1, slate.size - 1)
@@ -188,46 +203,41 @@ class Decision:
                 place -= 1
             if place < 0 or indexed is None or indexed.offer.fallback:
                 continue
-            if not self.terms.may_show(indexed, slate.placement.placement):
+            if not view.admits(indexed) or not self.terms.lets(indexed):
                 continue
             slot = self.free_slot(indexed, blocked)
             if slot is not None:
-                pinned[place] = self._contender(slot, indexed, None, 0.0)
+                pinned[place] = len(contenders)
+                contenders.append((slot, indexed.offer, None, 0.0, self._snapshot.offers.facts.at(slot)))
+                self._use(slot, indexed.offer)
         return pinned
 
-    def _contenders(self, slate: SlateQuery, blocked: set[int]) -> list[Contender]:
-        contenders = []
+    def _gather(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> None:
+        """Add candidates, then campaigns, until there are enough; all that :meth:`_showable` says holds here too."""
+        enough = max(MINIMAL_CONTENDERS, 2 * slate.size)
+        ids, find = self._snapshot.slots.ids, self._snapshot.catalog.items.get
+        use_offer, add = self.terms.barred.add, contenders.append
         score = 0.0
-        for ranked, indexed in self._showable(slate, blocked):
-            score = ranked[1]
-            contenders.append(self._contender(ranked[0], indexed, ranked, score))
-            if len(contenders) == MAXIMAL_CONTENDERS:
-                return contenders
-        for slot, indexed in self._campaigns(slate, blocked):
-            contenders.append(self._contender(slot, indexed, None, _campaign_score(score, indexed)))
-            if len(contenders) == MAXIMAL_CONTENDERS:
-                return contenders
-        return contenders
-
-    def _contender(self, slot: int, indexed: IndexedOffer | None, ranked: Ranked | None, score: float) -> Contender:
-        contender = contender_for(slot, indexed, self._snapshot.offers.facts.at(slot), ranked, score)
-        self._use(slot, contender.offer)
-        return contender
-
-    def _choice_of(self, contender: Contender, applied: tuple[AppliedRule, ...]) -> Choice:
-        self._use(contender.slot, contender.offer)
-        reasons = self._explain(contender.ranked) if contender.ranked is not None else CAMPAIGN
-        item_id = self._snapshot.slots.ids[contender.slot]
-        return Choice(item_id, contender.offer, contender.score, reasons, contender.factors, applied)
+        for ranked, indexed in islice(self._showable(slate, blocked), enough - len(contenders)):
+            slot, score, _, _ = ranked
+            self._used_slots.add(slot)
+            offer = None
+            if indexed is not None:
+                offer = indexed.offer
+                use_offer(offer.offer_id)
+            add((slot, offer, ranked, score, find(ids[slot])))
+        for slot, indexed in islice(self._campaigns(slate, blocked), enough - len(contenders)):
+            add((slot, indexed.offer, None, _campaign_score(score, indexed), find(ids[slot])))
+            self._use(slot, indexed.offer)
 
     def _fall_back(self, slate: SlateQuery) -> list[Choice]:
         """Give the placement's first fallback that may be shown, on its most popular free item if there is one."""
-        offers = self._snapshot.offers
+        offers, view = self._snapshot.offers, self._view(slate)
         wanted = slate.placement.policy.fallback_offer_ids
         named = (indexed for offer_id in wanted if (indexed := offers.get(offer_id)) is not None)
         blocked = self.unwelcome(slate.placement.rebuys)
         for indexed in named if wanted else offers.fallbacks:
-            if indexed.offer.fallback and self.terms.may_show(indexed, slate.placement.placement):
+            if indexed.offer.fallback and view.admits(indexed) and self.terms.lets(indexed):
                 slot = self.free_slot(indexed, blocked)
                 if slot is not None:
                     return [self._take(slot, indexed, 0.0, FALLBACK)]

@@ -47,7 +47,7 @@ def test_arbitration_multiplies_propensity_context_value_and_lever() -> None:
         levers=(Lever("push", 50), Lever("new", -100)),
         context_weights=(ContextWeight(20, channel="web"), ContextWeight(30, channel="web", label="push")),
     )
-    slate = slate_of(snapshot(shop=catalog(offers, ITEMS)), customer(LISTED), asked, channel="web")
+    slate = slate_of(snapshot(shop=catalog(offers, ITEMS)), customer(LISTED), asked, channel="web", explain=True)
     assert rows_of(slate) == [2, 3, 9, 7, 11]
     assert slate[0].factors == pytest.approx(Factors(0.7, 1.5, 4.0, 1.5), rel=1e-3)
     assert slate[0].score == pytest.approx(0.7 * 1.5 * 4.0 * 1.5, rel=1e-3)
@@ -64,7 +64,7 @@ def test_each_factor_can_be_switched_off() -> None:
             levers=(Lever("push", 50),),
             context_weights=(ContextWeight(20),),
         )
-        factors = slate_of(snapshot(shop=catalog(offers, ITEMS)), customer(LISTED), asked)[0].factors
+        factors = slate_of(snapshot(shop=catalog(offers, ITEMS)), customer(LISTED), asked, explain=True)[0].factors
         assert factors is not None
         assert [index for index, value in enumerate(factors) if value == 1.0] == [place]
 
