@@ -58,11 +58,13 @@ _TRACES = {
     TraceRule.TRACE_RULE_OTHER_OFFER: "another offer on its items won",
     TraceRule.TRACE_RULE_OUTRANKED: "others stand above it; it would be number {reached_rank}",
     TraceRule.TRACE_RULE_CATEGORY_LIMIT: "there is enough of its category",
+    TraceRule.TRACE_RULE_BUDGET: "no unit of its budget is free",
 }
 
 _FALLBACKS = {
     Fallback.FALLBACK_SHARED_LIST: "the shared list served, the customer's own could not be read",
     Fallback.FALLBACK_LAST_SNAPSHOT: "the last good snapshot served",
+    Fallback.FALLBACK_NO_BUDGETS: "budgets could not be asked, offers that have one were left out",
 }
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from models.policy import PLAIN_POLICY, Policy
-from models.terms import Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cooldown, Representation, WeeklyHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,7 @@ class Offer:
     cooldown: Cooldown | None = None
     consent_category: str = ""
     fallback: bool = False
+    budget: Budget | None = None
     etag: str = field(default="", compare=False)
 
 

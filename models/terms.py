@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
+DEFAULT_RESERVATION_SECONDS = 30 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Cooldown:
 
     event_type: str
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Bounds the redemptions of an offer; a unit is kept ``reservation_seconds`` for whoever was shown it."""
+
+    units: int
+    reservation_seconds: int = DEFAULT_RESERVATION_SECONDS
 
 
 def best_representation(

@@ -25,6 +25,7 @@ from service.handlers.health import Health
 from service.handlers.housekeeping import Housekeeping
 from service.handlers.model_handlers import ModelHandlers
 from service.handlers.offers import OfferHandlers
+from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots, SnapshotSettings
 from service.handlers.telemetry import Telemetry
 from service.redis_access import redis_settings
@@ -91,12 +92,17 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     )
     reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
     housekeeping = Housekeeping(store.models, settings.tenant)
+    reservations = Reservations(store.budgets, snapshots, settings.read_timeout, settings.write_timeout)
     api = Api(
-        offers=OfferHandlers(snapshots, reads),
+        offers=OfferHandlers(snapshots, reads, reservations),
         events=EventHandlers(
-            store.events, settings.write_timeout, frozenset(settings.extra_event_types), is_lost=lambda: reads.is_open
+            store.events,
+            settings.write_timeout,
+            frozenset(settings.extra_event_types),
+            is_lost=lambda: reads.is_open,
+            redeem=reservations.redeem,
         ),
-        catalog=CatalogHandlers(store.catalog, snapshots, settings.write_timeout),
+        catalog=CatalogHandlers(store.catalog, store.budgets, snapshots, settings.write_timeout),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,
         reflects=settings.reflection,

@@ -13,6 +13,7 @@ from models.artifact import Artifact
 from models.errors import DangolError, PreconditionError
 from models.progress import Progress
 from models.registry import Registry
+from service.store.budget_store import redeem_blocking, redemptions_among
 from service.store.catalog_store import apply_blocking
 from service.store.event_log import EventLogSettings, append_blocking
 from service.store.exports import read_catalog, read_events
@@ -105,16 +106,19 @@ def rebuild(
     """
     store.check_layout(tenant)
     records = events = 0
+    budgeted: dict[str, None] = {}
     if catalog_file is not None:
         with progress.stage("catalogue", None) as stage:
             for change in read_catalog(catalog_file):
                 apply_blocking(store.connection, tenant, change)
+                budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
                 records += len(change)
                 stage.advance(len(change))
     if events_file is not None:
         with progress.stage("events", None) as stage:
             for batch in read_events(events_file):
                 append_blocking(store.connection, tenant, batch, event_settings)
+                redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
                 events += len(batch)
                 stage.advance(len(batch))
     current = registry.current()

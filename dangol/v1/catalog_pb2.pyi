@@ -278,6 +278,7 @@ class Offer(_message.Message):
     CONSENT_CATEGORY_FIELD_NUMBER: _builtins.int
     FALLBACK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """Names the offer. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     title: _builtins.str
@@ -350,6 +351,10 @@ class Offer(_message.Message):
     def cooldown(self) -> Global___Cooldown:
         """Keeps the offer away from a customer for a while after an event of theirs on it. Unset means never."""
 
+    @_builtins.property
+    def budget(self) -> Global___Budget:
+        """Bounds how often the offer may be redeemed, by everybody together. Unset means no bound. Not with `fallback`."""
+
     def __init__(
         self,
         *,
@@ -373,14 +378,47 @@ class Offer(_message.Message):
         consent_category: _builtins.str = ...,
         fallback: _builtins.bool = ...,
         etag: _builtins.str = ...,
+        budget: Global___Budget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "item_filter", b"item_filter", "start_time", b"start_time", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "item_filter", b"item_filter", "start_time", b"start_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "budget", b"budget", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class Budget(_message.Message):
+    """Bounds redemptions. Each customer that is shown the offer holds one unit until they redeem it or the reservation ends; without a free unit the
+    offer is not shown, so that there is never one redemption too many by a customer who redeems in time.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_FIELD_NUMBER: _builtins.int
+    RESERVATION_FIELD_NUMBER: _builtins.int
+    units: _builtins.int
+    """States how many units there are, 1 to 1,000,000,000. Units that were redeemed stay so when the offer is stored anew."""
+    @_builtins.property
+    def reservation(self) -> _duration_pb2.Duration:
+        """States how long a unit is kept for a customer who was shown the offer, 1 second to 366 days, whole seconds. Unset means 30 minutes. Showing it again
+        begins anew and takes no second unit.
+        """
+
+    def __init__(
+        self,
+        *,
+        units: _builtins.int = ...,
+        reservation: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reservation", b"reservation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reservation", b"reservation", "units", b"units"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Budget: _TypeAlias = Budget  # noqa: Y015
 
 @_typing.final
 class ItemFilter(_message.Message):

@@ -147,6 +147,8 @@ class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.V
     """Says that others stand above it; `reached_rank` tells where it stood."""
     TRACE_RULE_CATEGORY_LIMIT: _TraceRule.ValueType  # 17
     """Says that the slate has enough of its category."""
+    TRACE_RULE_BUDGET: _TraceRule.ValueType  # 18
+    """Says that no unit of its budget is free, or that nobody could be asked whether one is."""
 
 class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
     """Names why an offer is not in a slate."""
@@ -187,6 +189,8 @@ TRACE_RULE_OUTRANKED: TraceRule.ValueType  # 16
 """Says that others stand above it; `reached_rank` tells where it stood."""
 TRACE_RULE_CATEGORY_LIMIT: TraceRule.ValueType  # 17
 """Says that the slate has enough of its category."""
+TRACE_RULE_BUDGET: TraceRule.ValueType  # 18
+"""Says that no unit of its budget is free, or that nobody could be asked whether one is."""
 Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:
@@ -201,6 +205,8 @@ class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.Val
     """Says that the customer's own data could not be read, and the list of the segment or of everyone served."""
     FALLBACK_LAST_SNAPSHOT: _Fallback.ValueType  # 2
     """Says that nothing of the current generation could be read, and the last good snapshot served with the customer's data as far as readable."""
+    FALLBACK_NO_BUDGETS: _Fallback.ValueType  # 3
+    """Says that budgets could not be asked, and offers that have one were left out."""
 
 class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
     """Tells which fallback served."""
@@ -211,6 +217,8 @@ FALLBACK_SHARED_LIST: Fallback.ValueType  # 1
 """Says that the customer's own data could not be read, and the list of the segment or of everyone served."""
 FALLBACK_LAST_SNAPSHOT: Fallback.ValueType  # 2
 """Says that nothing of the current generation could be read, and the last good snapshot served with the customer's data as far as readable."""
+FALLBACK_NO_BUDGETS: Fallback.ValueType  # 3
+"""Says that budgets could not be asked, and offers that have one were left out."""
 Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final

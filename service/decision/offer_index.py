@@ -23,6 +23,7 @@ class OfferIndex:
         """Index ``offers``, which stand in the order in which they win: highest priority first, then by id."""
         self.facts = facts
         self.fallbacks = tuple(indexed for indexed in offers if indexed.offer.fallback)
+        self.budgets = {indexed.offer.offer_id: indexed.offer.budget for indexed in offers if indexed.offer.budget}
         self._by_id = {indexed.offer.offer_id: indexed for indexed in offers}
         self._offers = offers = [indexed for indexed in offers if not indexed.offer.fallback]
         self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)

@@ -23,6 +23,7 @@ class Query:
     """Asks for slates, in order of importance.
 
     ``now`` is in seconds since 1970, UTC; ``utc_offset`` in seconds says how far the customer's clock is ahead of it.
+    ``exhausted_offer_ids`` have no free unit in their budget for this customer.
     """
 
     slates: Sequence[SlateQuery]
@@ -37,6 +38,7 @@ class Query:
     language: str = ""
     consent_categories: frozenset[str] = frozenset()
     trace_offer_ids: Sequence[str] = ()
+    exhausted_offer_ids: frozenset[str] = frozenset()
 
     @property
     def minute_of_week(self) -> int:

@@ -29,6 +29,7 @@ class TraceRule(IntEnum):
     OTHER_OFFER = 15
     OUTRANKED = 16
     CATEGORY_LIMIT = 17
+    BUDGET = 18
 
 
 class TermsCheck:
@@ -41,7 +42,7 @@ class TermsCheck:
         self._history = history
         self._now = query.now
         self._channel = query.channel
-        self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids)
+        self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
         self._membership: dict[str, bool] = {}
 
     def use(self, offer_id: str) -> None:
@@ -85,6 +86,8 @@ class TermsCheck:
             return TraceRule.EXCLUDED
         if offer.offer_id in self._history.dismissed_offer_ids:
             return TraceRule.DISMISSED
+        if offer.offer_id in self._query.exhausted_offer_ids:
+            return TraceRule.BUDGET
         return TraceRule.OTHER_PLACEMENT if offer.offer_id in self.barred else None
 
     def _special_rule(self, indexed: IndexedOffer) -> TraceRule | None:

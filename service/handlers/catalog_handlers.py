@@ -18,15 +18,17 @@ from service.handlers.catalog_messages import (
 from service.handlers.pages import page_of
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check_ids
+from service.store.budget_store import BudgetStore
 from service.store.catalog_store import CatalogStore
 
 
 class CatalogHandlers:
     """Answers CatalogService. Whoever gets the answer to a change sees it in the next answer of the same server."""
 
-    def __init__(self, store: CatalogStore, snapshots: Snapshots, write_timeout: float) -> None:
+    def __init__(self, store: CatalogStore, budgets: BudgetStore, snapshots: Snapshots, write_timeout: float) -> None:
         """``write_timeout`` in seconds bounds a change whatever the deadline of the call."""
         self._store = store
+        self._budgets = budgets
         self._snapshots = snapshots
         self._write_timeout = write_timeout
 
@@ -75,10 +77,12 @@ class CatalogHandlers:
     async def delete_offers(
         self, caller: Caller, request: messages.DeleteOffersRequest, context: Context
     ) -> messages.DeleteOffersResponse:
-        """Delete offers; what does not exist is passed over."""
+        """Delete offers and forget their budgets; what does not exist is passed over."""
         check_ids("offer_ids", request.offer_ids, 1, MAXIMAL_BATCH)
         change = CatalogChange(deleted_offer_ids=tuple(request.offer_ids))
-        return messages.DeleteOffersResponse(catalog_version=await self._store_change(caller, change, context))
+        version = await self._store_change(caller, change, context)
+        await self._budgets.forget(caller.tenant, change.deleted_offer_ids, context.budget(self._write_timeout, 0.9))
+        return messages.DeleteOffersResponse(catalog_version=version)
 
     async def upsert_placements(
         self, caller: Caller, request: messages.UpsertPlacementsRequest, context: Context

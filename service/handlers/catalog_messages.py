@@ -22,6 +22,8 @@ from service.handlers.money_messages import discount_from, discount_message, mon
 from service.handlers.policy_messages import policy_from, policy_message
 from service.handlers.terms_messages import (
     MAXIMAL_LABELS,
+    budget_from,
+    budget_message,
     cooldown_from,
     cooldown_message,
     filter_from,
@@ -145,6 +147,8 @@ def offer_message(offer: Offer) -> catalog_pb2.Offer:
         message.value.CopyFrom(money_message(offer.value))
     if offer.cooldown is not None:
         message.cooldown.CopyFrom(cooldown_message(offer.cooldown))
+    if offer.budget is not None:
+        message.budget.CopyFrom(budget_message(offer.budget))
     return message
 
 
@@ -213,6 +217,7 @@ def _offer_from(message: catalog_pb2.Offer, field: str) -> Offer:
         cooldown=cooldown_from(message.cooldown, f"{field}.cooldown") if given("cooldown") else None,
         consent_category=message.consent_category,
         fallback=message.fallback,
+        budget=budget_from(message.budget, f"{field}.budget") if given("budget") else None,
         etag=message.etag,
     )
 
@@ -236,6 +241,7 @@ def _check_offer(message: catalog_pb2.Offer, field: str) -> None:
             ("audience_ids", bool(message.audience_ids)),
             ("cooldown", message.HasField("cooldown")),
             ("consent_category", bool(message.consent_category)),
+            ("budget", message.HasField("budget")),
         ):
             if given:
                 raise InvalidInputError(f"{field}.{name}", "does not go with fallback, which is for everybody")

@@ -1,14 +1,20 @@
 """EventService: what customers do, acknowledged when it is stored."""
 
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from datetime import UTC, datetime
 
 from dangol.v1 import event_service_pb2
 from models.errors import UnavailableError
-from models.events import EVENT_TYPES
+from models.events import EVENT_TYPES, Event
 from service.handlers.caller import Caller, Context
 from service.handlers.event_messages import events_from
 from service.store.event_log import EventLog
+
+Redeem = Callable[[Caller, Sequence[Event], Context], Awaitable[None]]
+
+
+async def _redeem_nothing(_caller: Caller, _events: Sequence[Event], _context: Context) -> None:
+    pass
 
 
 def _utc_now() -> datetime:
@@ -25,25 +31,29 @@ class EventHandlers:
         extra_event_types: Set[str] = frozenset(),
         now: Callable[[], datetime] = _utc_now,
         is_lost: Callable[[], bool] = lambda: False,
+        redeem: Redeem = _redeem_nothing,
     ) -> None:
         """``write_timeout`` in seconds bounds an append whatever the deadline of the call.
 
         While ``is_lost`` says that Redis cannot be used, events are refused at once: clients that send again and again
-        would otherwise keep the process busy with connecting, and answers waiting.
+        would otherwise keep the process busy with connecting, and answers waiting. ``redeem`` counts redemptions.
         """
         self._log = log
         self._write_timeout = write_timeout
         self._event_types = extra_event_types | set(EVENT_TYPES)
         self._now = now
         self._is_lost = is_lost
+        self._redeem = redeem
 
     async def record_events(
         self, caller: Caller, request: event_service_pb2.RecordEventsRequest, context: Context
     ) -> event_service_pb2.RecordEventsResponse:
-        """Store a batch of events once per event id; UnavailableError unless all of them are stored."""
+        """Store a batch of events once per event id, and count redemptions; UnavailableError unless all is done."""
         events = events_from(request.events, self._event_types, self._now())
         context.facts["events"] = len(events)
         if self._is_lost():
             raise UnavailableError("Redis cannot be used now")
         result = await self._log.append(caller.tenant, events, context.budget(self._write_timeout, 0.9))
+        # Also for events recorded before: the batch may come again because it did not get this far.
+        await self._redeem(caller, events, context)
         return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)

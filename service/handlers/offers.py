@@ -17,6 +17,7 @@ from service.handlers.caller import Caller, Context
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
+from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
 from service.handlers.wire import embedded, embedded_tag
@@ -28,6 +29,7 @@ _CUSTOMERS_PER_TURN = 16  # of a batch, before other calls get their turn: about
 _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_SHARED_LIST: "shared-list",
     offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
+    offer_service_pb2.FALLBACK_NO_BUDGETS: "no-budgets",
 }
 
 _RESPONSE = offer_service_pb2.RecommendOffersResponse.DESCRIPTOR
@@ -41,10 +43,17 @@ _CUSTOMER_ID, _CUSTOMER_SLATE = embedded_tag(_CUSTOMER, "customer_id"), embedded
 class OfferHandlers:
     """Answers OfferService."""
 
-    def __init__(self, snapshots: Snapshots, reads: CustomerReads, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        reads: CustomerReads,
+        reservations: Reservations,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """``now`` gives the time in seconds since 1970, UTC."""
         self._snapshots = snapshots
         self._reads = reads
+        self._reservations = reservations
         self._now = now
         self._messages = OfferMessages()
         self._request_prefix = secrets.token_hex(6)
@@ -58,7 +67,7 @@ class OfferHandlers:
         query = recommend_query(request, snapshot, self._now())
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
-        slates = decide(snapshot, query, customers[0])
+        slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         served = self._served(snapshot, fallback, context)
         if query.explain or query.trace_offer_ids:
             explained = [
@@ -85,8 +94,8 @@ class OfferHandlers:
         customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
         parts = []
         for number, customer in enumerate(customers, start=1):
-            choices = decide(snapshot, query, customer)[0]
-            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer, choices, snapshot, query)))
+            slates, answered, fallback = await self._decide(caller, snapshot, query, customer, fallback, context)
+            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer, slates[0], snapshot, answered)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
@@ -126,6 +135,24 @@ class OfferHandlers:
         return offer_service_pb2.RankItemsResponse(
             items=ranked_items(choices, snapshot.catalog), served=self._served(snapshot, fallback, context)
         )
+
+    async def _decide(
+        self,
+        caller: Caller,
+        snapshot: Snapshot,
+        query: Query,
+        customer: Customer,
+        fallback: offer_service_pb2.Fallback.ValueType,
+        context: Context,
+    ) -> tuple[list[list[Choice]], Query, offer_service_pb2.Fallback.ValueType]:
+        """Give slates that keep their budgets, the query that they answer, and the fallback of the whole answer."""
+        if not snapshot.offers.budgets:
+            return decide(snapshot, query, customer), query, fallback
+        is_lost = fallback in (offer_service_pb2.FALLBACK_SHARED_LIST, offer_service_pb2.FALLBACK_NO_BUDGETS)
+        slates, query, asked = await self._reservations.decide(
+            caller, snapshot, query, customer, context, is_lost=is_lost
+        )
+        return slates, query, fallback if asked else fallback or offer_service_pb2.FALLBACK_NO_BUDGETS
 
     async def _read(
         self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ import structlog
 from models.catalog import EMPTY_CATALOG, Catalog
 from models.errors import DangolError, NotFoundError, UnavailableError
 from models.item_model import ItemModel
+from models.offers import Offer
+from models.terms import Budget
 from service.decision.snapshot import ServedModel, Snapshot, build_snapshot
 from service.store.catalog_store import CatalogStore
 from service.store.generation_record import GenerationRecord
@@ -44,6 +46,7 @@ class Snapshots:
         self._lock = asyncio.Lock()
         self._nudged = asyncio.Event()
         self._catalog: Catalog = EMPTY_CATALOG
+        self._budgets: tuple[Mapping[str, Offer], Mapping[str, Budget]] = ({}, {})
         self._snapshot: Snapshot | None = None
         self._record: GenerationRecord | None = None
         self._confirmed = time.monotonic()
@@ -81,6 +84,14 @@ class Snapshots:
         """Give the catalogue, which is there before the first model."""
         self._check(tenant)
         return self._catalog
+
+    def budgets(self, tenant: str) -> Mapping[str, Budget]:
+        """Give the budgets by offer, of offers that are not live as well."""
+        catalog = self.catalog(tenant)
+        if self._budgets[0] is not catalog.offers:
+            found = {offer.offer_id: offer.budget for offer in catalog.offers.values() if offer.budget is not None}
+            self._budgets = (catalog.offers, found)
+        return self._budgets[1]
 
     def record(self, tenant: str) -> GenerationRecord:
         """Give the generation served. UnavailableError before the first."""

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from dangol.v1 import catalog_pb2
 from models.errors import InvalidInputError
 from models.offers import ItemFilter
-from models.terms import DAY_MINUTES, Cooldown, Representation, WeeklyHours
+from models.terms import DAY_MINUTES, Budget, Cooldown, Representation, WeeklyHours
 from service.handlers.money_messages import money_from, money_message
 from service.handlers.validation import (
     check,
@@ -32,6 +32,7 @@ _MAXIMAL_TEXT_BYTES = 4096
 _MAXIMAL_URI_BYTES = 2048
 _MAXIMAL_CONTENT_BYTES = 16 * 1024
 _MAXIMAL_HOURS = 32
+_MAXIMAL_UNITS = 10**9
 _MAXIMAL_SECONDS = 366 * 24 * 3600
 
 
@@ -154,6 +155,19 @@ def cooldown_from(message: catalog_pb2.Cooldown, field: str) -> Cooldown:
 def cooldown_message(cooldown: Cooldown) -> catalog_pb2.Cooldown:
     """Write a cooldown."""
     return catalog_pb2.Cooldown(event_type=cooldown.event_type, duration=Duration(seconds=cooldown.seconds))
+
+
+def budget_from(message: catalog_pb2.Budget, field: str) -> Budget:
+    """Read a budget."""
+    check(f"{field}.units", range_problem(message.units, 1, _MAXIMAL_UNITS))
+    if not message.HasField("reservation"):
+        return Budget(message.units)
+    return Budget(message.units, seconds_from(message.reservation, f"{field}.reservation"))
+
+
+def budget_message(budget: Budget) -> catalog_pb2.Budget:
+    """Write a budget."""
+    return catalog_pb2.Budget(units=budget.units, reservation=Duration(seconds=budget.reservation_seconds))
 
 
 def seconds_from(message: Duration, field: str) -> int:

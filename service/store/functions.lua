@@ -124,6 +124,44 @@ local function change_generations(keys, args)
   return 1
 end
 
+-- Keeps units of budgets for a customer. Who holds one already keeps it for the whole time anew.
+-- keys: for each offer: reservations, redemptions
+-- args: customer, then for each offer: units, seconds to keep one
+-- Gives a number whose n-th bit from below says that the customer holds a unit of the n-th offer.
+local function reserve_units(keys, args)
+  local time = redis.call('TIME')
+  local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+  local held = 0
+  for index = 1, #keys / 2 do
+    local reserved, redeemed = keys[2 * index - 1], keys[2 * index]
+    redis.call('ZREMRANGEBYSCORE', reserved, '-inf', now)
+    local holds = redis.call('ZSCORE', reserved, args[1])
+    local taken = redis.call('ZCARD', reserved) + redis.call('SCARD', redeemed)
+    if holds or taken < tonumber(args[2 * index]) then
+      redis.call('ZADD', reserved, string.format('%.6f', now + tonumber(args[2 * index + 1])), args[1])
+      held = held + 2 ^ (index - 1)
+    end
+  end
+  return held
+end
+
+-- Turns the unit that a customer holds into a redeemed one, once per event.
+-- keys: for each redemption: reservations, redemptions
+-- args: for each redemption: customer, event
+-- Gives the number of redemptions that had not been counted before.
+local function redeem_units(keys, args)
+  local counted = 0
+  for index = 1, #keys / 2 do
+    if redis.call('SADD', keys[2 * index], args[2 * index]) == 1 then
+      redis.call('ZREM', keys[2 * index - 1], args[2 * index - 1])
+      counted = counted + 1
+    end
+  end
+  return counted
+end
+
+redis.register_function('reserve_units_HASH', reserve_units)
+redis.register_function('redeem_units_HASH', redeem_units)
 redis.register_function('record_events_HASH', record_events)
 redis.register_function('apply_catalog_HASH', apply_catalog)
 redis.register_function('change_generations_HASH', change_generations)

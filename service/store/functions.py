@@ -16,6 +16,8 @@ LIBRARY = f"#!lua name=dangol_{_HASH}\n" + _SOURCE.replace("_HASH", f"_{_HASH}")
 
 RECORD_EVENTS = f"record_events_{_HASH}"
 APPLY_CATALOG = f"apply_catalog_{_HASH}"
+RESERVE_UNITS = f"reserve_units_{_HASH}"
+REDEEM_UNITS = f"redeem_units_{_HASH}"
 CHANGE_GENERATIONS = f"change_generations_{_HASH}"
 
 

@@ -71,6 +71,7 @@ class MetaKeys:
         self.catalog_version = f"{prefix}:catalog:version"
         self.catalog_changes = f"{prefix}:catalog:changes"
         self.catalog_changes_bytes = f"{prefix}:catalog:changes:bytes"
+        self._budget_prefix = f"{prefix}:budget:"
         self._catalog_prefix = f"{prefix}:catalog:"
 
     def lease(self, generation: int) -> str:
@@ -80,6 +81,14 @@ class MetaKeys:
     def model_part(self, generation: int, part: int) -> str:
         """Name one part of the item model of a generation."""
         return f"{self._model_prefix}{generation}:{part}"
+
+    def reservations(self, offer_id: str) -> str:
+        """Name the sorted set of the customers who hold a unit of an offer's budget, by when that ends."""
+        return f"{self._budget_prefix}reserved:{offer_id}"
+
+    def redemptions(self, offer_id: str) -> str:
+        """Name the set of the events that redeemed a unit of an offer's budget."""
+        return f"{self._budget_prefix}redeemed:{offer_id}"
 
     def catalog_records(self, kind: str) -> str:
         """Name the hash of the catalogue's records of one kind: items, offers, placements or audiences."""

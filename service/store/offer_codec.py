@@ -29,7 +29,7 @@ from models.policy import (
     Rotation,
     ScoreMode,
 )
-from models.terms import Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cooldown, Representation, WeeklyHours
 from service.store.event_codec import decode_money, encode_money
 
 
@@ -54,6 +54,7 @@ def encode_offer(offer: Offer) -> dict[str, Any]:
         "cooldown": None if offer.cooldown is None else _sparse(offer.cooldown),
         "consent_category": offer.consent_category,
         "fallback": True if offer.fallback else None,
+        "budget": None if offer.budget is None else _sparse(offer.budget),
     }
 
 
@@ -61,7 +62,7 @@ def decode_offer(id_: str, record: dict[str, Any], etag: str) -> Offer:
     """Read an offer. ValueError, KeyError, TypeError or AttributeError when it is none."""
     start_time, end_time = record.get("start_time"), record.get("end_time")
     discount, item_filter = record.get("discount"), record.get("item_filter")
-    value, cooldown = record.get("value"), record.get("cooldown")
+    value, cooldown, budget = record.get("value"), record.get("cooldown"), record.get("budget")
     return Offer(
         offer_id=id_,
         item_ids=tuple(record.get("item_ids", ())),
@@ -82,6 +83,7 @@ def decode_offer(id_: str, record: dict[str, Any], etag: str) -> Offer:
         cooldown=None if cooldown is None else Cooldown(cooldown["event_type"], cooldown["seconds"]),
         consent_category=record.get("consent_category", ""),
         fallback=bool(record.get("fallback", False)),
+        budget=None if budget is None else Budget(**budget),
         etag=etag,
     )
 

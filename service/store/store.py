@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
+from service.store.budget_store import BudgetStore
 from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
@@ -23,6 +24,7 @@ class Store:
     customers: CustomerReader
     events: EventLog
     catalog: CatalogStore
+    budgets: BudgetStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -41,6 +43,7 @@ class Store:
             customers=CustomerReader(reads),
             events=EventLog(commands, event_settings),
             catalog=CatalogStore(commands),
+            budgets=BudgetStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),

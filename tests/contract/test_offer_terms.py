@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
-from dangol.v1 import catalog_pb2, offer_service_pb2
+from dangol.v1 import catalog_pb2, event_pb2, offer_service_pb2
 from dangol.v1.catalog_service_pb2 import (
     DeleteOffersRequest,
     DeletePlacementsRequest,
@@ -15,7 +15,9 @@ from dangol.v1.catalog_service_pb2 import (
     UpsertPlacementsRequest,
 )
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from dangol.v1.offer_service_pb2 import RecommendOffersRequest
+from dangol.v1.event_service_pb2 import RecordEventsRequest
+from dangol.v1.event_service_pb2_grpc import EventServiceStub
+from dangol.v1.offer_service_pb2 import BatchRecommendOffersRequest, RecommendOffersRequest
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 
 SEVEN = "item-007"
@@ -41,8 +43,8 @@ def store(catalog: CatalogServiceStub, *offers: catalog_pb2.Offer) -> None:
 
 
 def ask(channel: grpc.Channel, placement: str = "default", **rules: Any) -> offer_service_pb2.Slate:  # noqa: ANN401 - as above
-    request = RecommendOffersRequest(customer_id="ada", placements=[placement], page_size=2)
-    request.MergeFrom(RecommendOffersRequest(**rules))
+    asked: dict[str, Any] = {"customer_id": "ada", "placements": [placement], "page_size": 2}
+    request = RecommendOffersRequest(**(asked | rules))
     return OfferServiceStub(channel).RecommendOffers(request, timeout=10).slates[0]
 
 
@@ -102,3 +104,31 @@ def test_an_empty_slate_holds_the_fallback(channel: grpc.Channel, catalog: Catal
     (offer,) = ask(channel, "terms").offers
     assert (offer.offer_id, offer.item_id, offer.title) == ("welcome", "", "Welcome")
     assert offer.reasons[0].code == offer_service_pb2.REASON_CODE_FALLBACK
+
+
+def test_a_budget_is_kept_and_its_unit_gives_way_to_the_next_offer_and_is_told(
+    channel: grpc.Channel, catalog: CatalogServiceStub
+) -> None:
+    store(
+        catalog,
+        made(offer_id="scarce", item_ids=[SEVEN], budget={"units": 1}, priority=1),
+        made(offer_id="plenty", item_ids=[SEVEN]),
+    )
+    assert ask(channel).offers[0].offer_id == "scarce"
+    assert ask(channel).offers[0].offer_id == "scarce"
+    slate = ask(channel, customer_id="eve", page_size=20, trace_offer_ids=["scarce"])
+    assert "plenty" in {offer.offer_id for offer in slate.offers}
+    assert slate.traces[0].rule == offer_service_pb2.TRACE_RULE_BUDGET
+    redeem = event_pb2.Event(event_id="r", customer_id="ada", event_type="redeem", offer_id="scarce")
+    redeem.event_time.GetCurrentTime()
+    for _ in range(2):
+        EventServiceStub(channel).RecordEvents(RecordEventsRequest(events=[redeem]), timeout=10)
+    assert ask(channel).offers[0].offer_id == "plenty"
+    batch = BatchRecommendOffersRequest(customer_ids=["ada", "bob"], placement="default", page_size=20)
+    answer = OfferServiceStub(channel).BatchRecommendOffers(batch, timeout=10)
+    shown = {offer.offer_id for one in answer.customer_slates for offer in one.slate.offers}
+    assert "scarce" not in shown
+    assert not answer.served.degraded
+    catalog.DeleteOffers(DeleteOffersRequest(offer_ids=["scarce"]), timeout=10)
+    store(catalog, made(offer_id="scarce", item_ids=[SEVEN], budget={"units": 1}, priority=1))
+    assert "scarce" in {offer.offer_id for offer in ask(channel, customer_id="eve", page_size=20).offers}

@@ -202,6 +202,9 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
             [offer(cooldown={"event_type": "redeem", "duration": {"seconds": 1, "nanos": 5}})],
             "offers[0].cooldown.duration",
         ),
+        (offers_from, [offer(budget={})], "offers[0].budget.units"),
+        (offers_from, [offer(budget={"units": 1, "reservation": {"seconds": -1}})], "offers[0].budget.reservation"),
+        (offers_from, [offer(fallback=True, budget={"units": 1})], "offers[0].budget"),
         (offers_from, [offer(consent_category="A")], "offers[0].consent_category"),
         (offers_from, [offer(fallback=True, audience_ids=["a"])], "offers[0].audience_ids"),
         (offers_from, [offer(fallback=True, consent_category="a")], "offers[0].consent_category"),
@@ -293,6 +296,7 @@ def test_terms_come_back_as_they_went_in() -> None:
         value=EUROS,
         cooldown={"event_type": "redeem", "duration": {"seconds": 60}},
         consent_category="health",
+        budget={"units": 5, "reservation": {"seconds": 60}},
         status=catalog_pb2.OFFER_STATUS_LIVE,
         etag="abc",
     )  # fmt: skip

@@ -22,7 +22,7 @@ from models.offers import (
     ShareOff,
 )
 from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
-from models.terms import Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cooldown, Representation, WeeklyHours
 from service.store.offer_codec import compact_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -104,6 +104,7 @@ offers = strategies.builds(
     cooldown=strategies.none() | strategies.builds(Cooldown, identifiers, strategies.integers(1, 10**6)),
     consent_category=strategies.just("") | identifiers,
     fallback=strategies.booleans(),
+    budget=strategies.none() | strategies.builds(Budget, strategies.integers(1, 10**9), strategies.integers(1, 10**6)),
 )
 percents = strategies.integers(-100, 10_000)
 policies = strategies.just(Policy()) | strategies.builds(

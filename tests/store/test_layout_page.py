@@ -23,6 +23,8 @@ def test_the_page_names_every_key() -> None:
         meta.generations,
         meta.last_generation,
         meta.model_part(5, 0),
+        meta.reservations("x"),
+        meta.redemptions("x"),
         meta.catalog_version,
         meta.catalog_changes,
         meta.catalog_changes_bytes,

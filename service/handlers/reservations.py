@@ -1,0 +1,73 @@
+"""Decisions that keep hard budgets: what is answered holds a unit, what has none left gives way to the next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from models.errors import UnavailableError
+from models.events import Event
+from models.terms import Budget
+from service.decision.query import Customer, Query
+from service.decision.slate import Choice, decide
+from service.decision.snapshot import Snapshot
+from service.handlers.caller import Caller, Context
+from service.handlers.snapshots import Snapshots
+from service.store.budget_store import BudgetStore, redemptions_among
+
+_SHARE_OF_DEADLINE = 0.4
+_ROUNDS = 8  # of asking for replacements; after that only what is held already is shown
+
+
+class Reservations:
+    """Decides with budgets. Where no offer of an answer has one, Redis is not asked."""
+
+    def __init__(self, store: BudgetStore, snapshots: Snapshots, timeout: float, write_timeout: float) -> None:
+        """``timeout`` bounds each reservation, ``write_timeout`` what counts redemptions, in seconds."""
+        self._store = store
+        self._snapshots = snapshots
+        self._timeout = timeout
+        self._write_timeout = write_timeout
+
+    async def decide(
+        self, caller: Caller, snapshot: Snapshot, query: Query, customer: Customer, context: Context, *, is_lost: bool
+    ) -> tuple[list[list[Choice]], Query, bool]:
+        """Give the slates, the query that they answer, and whether all budgets could be asked.
+
+        ``is_lost`` says that Redis cannot be asked; offers with budgets are left out then.
+        """
+        budgets = snapshot.offers.budgets
+        if not budgets:
+            return decide(snapshot, query, customer), query, True
+        if is_lost:
+            query = replace(query, exhausted_offer_ids=frozenset(budgets))
+            return decide(snapshot, query, customer), query, False
+        held: frozenset[str] = frozenset()
+        for _ in range(_ROUNDS):
+            slates = decide(snapshot, query, customer)
+            wanted = {offer_id: budgets[offer_id] for offer_id in _offers_of(slates) if offer_id in budgets}
+            asked = {offer_id: budget for offer_id, budget in wanted.items() if offer_id not in held}
+            if not asked:
+                return slates, query, True
+            try:
+                held |= await self._reserve(caller, customer, asked, context)
+            except UnavailableError:
+                query = replace(query, exhausted_offer_ids=frozenset(budgets.keys() - held))
+                return decide(snapshot, query, customer), query, False
+            query = replace(query, exhausted_offer_ids=query.exhausted_offer_ids | (asked.keys() - held))
+        query = replace(query, exhausted_offer_ids=frozenset(budgets.keys() - held))
+        return decide(snapshot, query, customer), query, True
+
+    async def redeem(self, caller: Caller, events: Sequence[Event], context: Context) -> None:
+        """Count those events that redeem a unit of a budget, once per event id. UnavailableError; repeat it safely."""
+        redemptions = redemptions_among(events, self._snapshots.budgets(caller.tenant))
+        if redemptions:
+            await self._store.redeem(caller.tenant, redemptions, context.budget(self._write_timeout, 0.9))
+
+    async def _reserve(
+        self, caller: Caller, customer: Customer, asked: Mapping[str, Budget], context: Context
+    ) -> frozenset[str]:
+        budget = context.budget(self._timeout, _SHARE_OF_DEADLINE)
+        return await self._store.reserve(caller.tenant, customer.customer_id, asked, budget)
+
+
+def _offers_of(slates: list[list[Choice]]) -> dict[str, None]:
+    return {choice.offer.offer_id: None for choices in slates for choice in choices if choice.offer is not None}
