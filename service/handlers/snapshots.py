@@ -1,6 +1,7 @@
 """Keeps what requests are answered from: polls Redis, builds aside, swaps; a failure keeps the last good one."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -156,6 +157,9 @@ class Snapshots:
             self._snapshot = await loop.run_in_executor(
                 self._executor, build_snapshot, catalog, model, time.time(), previous
             )
+            # Hundreds of thousands of objects that live long and hold no cycles: the collector need not walk them
+            # again and again while calls wait. Counting references still frees them.
+            gc.freeze()
         self._catalog = catalog
         if record is not None:
             if self._record is None or record.generation != self._record.generation:
