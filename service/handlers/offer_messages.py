@@ -40,13 +40,10 @@ class OfferMessages:
 
         The same as :meth:`build` without ``explain``, for a fraction of its cost.
         """
-        templates = self._templates_of(catalog)
+        self._forget_what_is_old(catalog)
         parts = [embedded(_SLATE_PLACEMENT, placement.encode())]
         for rank, choice in zip(_RANKS, choices, strict=False):
-            offer, reasons = choice.offer, choice.reasons
-            look = _look(offer, placement, query) if offer is not None and offer.representations else _PLAIN
-            key = (choice.item_id, offer.offer_id if offer is not None else "", look)
-            template = templates.get(key) or self._template(key, catalog, offer)
+            template, reasons = self._template_for(choice, placement, catalog, query), choice.reasons
             reason = (self._reasons.get(reasons[0]) or self._reason(reasons[0])) if reasons else b""
             parts.append(embedded(_SLATE_OFFERS, template + rank + _pack_score(choice.score) + reason))
         return b"".join(parts)
@@ -55,14 +52,11 @@ class OfferMessages:
         self, placement: str, choices: Sequence[Choice], catalog: Catalog, query: Query
     ) -> offer_service_pb2.Slate:
         """Write a slate's choices, ranked from 1; all that explains them with ``explain``, else the first reason."""
+        self._forget_what_is_old(catalog)
         slate = offer_service_pb2.Slate(placement=placement)
-        templates = self._templates_of(catalog)
         for rank, choice in enumerate(choices, start=1):
-            offer = choice.offer
-            look = _look(offer, placement, query) if offer is not None and offer.representations else _PLAIN
-            key = (choice.item_id, offer.offer_id if offer is not None else "", look)
             message = slate.offers.add()
-            message.MergeFromString(templates.get(key) or self._template(key, catalog, offer))
+            message.MergeFromString(self._template_for(choice, placement, catalog, query))
             message.rank = rank
             message.score = choice.score
             message.reasons.extend(map(_reason, choice.reasons if query.explain else choice.reasons[:1]))
@@ -70,17 +64,20 @@ class OfferMessages:
                 _explain(message, choice)
         return slate
 
-    def _templates_of(self, catalog: Catalog) -> dict[tuple[str, str, int], bytes]:
+    def _forget_what_is_old(self, catalog: Catalog) -> None:
         if catalog is not self._catalog or len(self._templates) > _REMEMBERED:
             self._catalog, self._templates = catalog, {}
         if len(self._reasons) > _REMEMBERED:
             self._reasons = {}
-        return self._templates
 
-    def _template(self, key: tuple[str, str, int], catalog: Catalog, offer: Offer | None) -> bytes:
-        """Encode once what is the same wherever an offer stands on an item."""
-        template = _template(catalog, key[0], offer, key[2]).SerializeToString()
-        self._templates[key] = template
+    def _template_for(self, choice: Choice, placement: str, catalog: Catalog, query: Query) -> bytes:
+        """Give the bytes that are the same wherever an offer stands on an item; they are encoded once."""
+        offer = choice.offer
+        look = _look(offer, placement, query) if offer is not None and offer.representations else _PLAIN
+        key = (choice.item_id, offer.offer_id if offer is not None else "", look)
+        template = self._templates.get(key)
+        if template is None:
+            template = self._templates[key] = _template(catalog, choice.item_id, offer, look).SerializeToString()
         return template
 
     def _reason(self, reason: Reason) -> bytes:
