@@ -7,6 +7,46 @@
 -- Layout of a profile; service/store/profile_codec.py reads it.
 local PROFILE_HEADER = 16
 local PROFILE_COUNT_AT = 3
+local RECORD_TIME_AT = 3
+local SMALLEST_RECORD = 13
+
+-- Tells whether a record is newer than another: by event time, then by its bytes. Lua's own order of strings follows the
+-- locale of the server, and would differ from the reader's.
+local function is_newer(one, other)
+  if one.time ~= other.time then
+    return one.time > other.time
+  end
+  local left, right = one.bytes, other.bytes
+  for index = 1, math.min(#left, #right) do
+    local difference = string.byte(left, index) - string.byte(right, index)
+    if difference ~= 0 then
+      return difference > 0
+    end
+  end
+  return #left > #right
+end
+
+-- Gives the newest records of a profile, end to end. Which they are follows from the set of records alone, not from the
+-- order in which they came in.
+local function newest_records(value, limit)
+  local records = {}
+  local position = PROFILE_HEADER + 1
+  while position < #value do
+    local size = struct.unpack('<H', value, position)
+    if size < SMALLEST_RECORD then
+      break
+    end
+    local bytes = string.sub(value, position, position + size - 1)
+    table.insert(records, {time = struct.unpack('<i8', bytes, RECORD_TIME_AT), bytes = bytes})
+    position = position + size
+  end
+  table.sort(records, is_newer)
+  local kept = {}
+  for index = 1, math.min(limit, #records) do
+    kept[index] = records[index].bytes
+  end
+  return table.concat(kept)
+end
 
 local function append_to_profile(key, empty, record, limit, slack, seconds)
   local header = redis.call('GETRANGE', key, 0, PROFILE_HEADER - 1)
@@ -20,14 +60,9 @@ local function append_to_profile(key, empty, record, limit, slack, seconds)
       redis.call('APPEND', key, record)
       redis.call('SETRANGE', key, PROFILE_COUNT_AT - 1, struct.pack('<H', count))
     else
-      -- Records begin with their size: step over the oldest ones and keep the rest.
-      local value = redis.call('GET', key) .. record
-      local position = PROFILE_HEADER + 1
-      for _ = 1, count - limit do
-        position = position + struct.unpack('<H', value, position)
-      end
+      local records = newest_records(redis.call('GET', key) .. record, limit)
       redis.call('SET', key,
-        string.sub(empty, 1, 2) .. struct.pack('<H', limit) .. string.sub(empty, 5) .. string.sub(value, position))
+        string.sub(empty, 1, 2) .. struct.pack('<H', limit) .. string.sub(empty, 5) .. records)
     end
   end
   redis.call('EXPIRE', key, seconds)

@@ -82,31 +82,35 @@ class _PackedEvents(Sequence[ProfileEvent]):
 
 
 def _unpack(value: bytes) -> tuple[ProfileEvent, ...]:
-    """Give the newest events, newest first; of events at the same time the one recorded later comes first."""
+    """Give the newest events, newest first: the same ones in whichever order they were recorded.
+
+    Events at the same time are ordered by the bytes of their records, as functions.lua orders them when it trims.
+    """
     try:
-        records = list(_records(value))
+        records = sorted(_records(value), reverse=True)
+        return tuple(_event_of(*record) for record in records[:MAXIMAL_PROFILE_EVENTS])
     except (struct.error, UnicodeDecodeError, OverflowError):
         return ()
-    newest = records[-MAXIMAL_PROFILE_EVENTS:]
-    newest.reverse()
-    newest.sort(key=lambda event: event.event_time, reverse=True)
-    return tuple(newest)
 
 
-def _records(value: bytes) -> Iterator[ProfileEvent]:
+def _records(value: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give the time of each record, in microseconds since 1970, and its bytes."""
     position = HEADER.size
     while position < len(value):
-        size, microseconds, type_length, item_length, offer_length = RECORD.unpack_from(value, position)
-        start = position + RECORD.size
-        item_start = start + type_length
-        offer_start = item_start + item_length
-        end = offer_start + offer_length
-        if end != position + size or end > len(value):
+        size, microseconds, *lengths = RECORD.unpack_from(value, position)
+        if size != RECORD.size + sum(lengths) or position + size > len(value):
             raise struct.error
-        yield ProfileEvent(
-            value[start:item_start].decode(),
-            value[item_start:offer_start].decode(),
-            value[offer_start:end].decode(),
-            _EPOCH + timedelta(microseconds=microseconds),
-        )
-        position = end
+        yield microseconds, value[position : position + size]
+        position += size
+
+
+def _event_of(microseconds: int, record: bytes) -> ProfileEvent:
+    type_length, item_length, _ = record[RECORD.size - 3 : RECORD.size]
+    item_start = RECORD.size + type_length
+    offer_start = item_start + item_length
+    return ProfileEvent(
+        record[RECORD.size : item_start].decode(),
+        record[item_start:offer_start].decode(),
+        record[offer_start:].decode(),
+        _EPOCH + timedelta(microseconds=microseconds),
+    )

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta, timezone
 
@@ -88,10 +89,22 @@ def test_a_score_that_is_not_finite_is_refused_before_anything_is_encoded(score:
 @given(events=strategies.lists(samples.events, max_size=10))
 def test_a_profile_gives_its_events_newest_first(events: list[Event]) -> None:
     value = profile_codec.encode_header("ada") + b"".join(map(profile_codec.encode_record, events))
-    expected = [ProfileEvent(event.event_type, event.item_id, event.offer_id, event.event_time) for event in events]
-    expected.reverse()
-    expected.sort(key=lambda event: event.event_time, reverse=True)
-    assert list(profile_codec.decode(value, digest_of("ada")).events) == expected
+    found = list(profile_codec.decode(value, digest_of("ada")).events)
+    assert found == sorted(found, key=lambda event: event.event_time, reverse=True)
+    assert Counter(found) == Counter(
+        ProfileEvent(event.event_type, event.item_id, event.offer_id, event.event_time) for event in events
+    )
+
+
+@given(events=strategies.lists(samples.events, max_size=6), data=strategies.data())
+def test_a_profile_is_the_same_in_whichever_order_its_events_were_recorded(
+    events: list[Event], data: strategies.DataObject
+) -> None:
+    records = [profile_codec.encode_record(event) for event in events]
+    header = profile_codec.encode_header("ada")
+    found = profile_codec.decode(header + b"".join(records), digest_of("ada"))
+    shuffled = data.draw(strategies.permutations(records))
+    assert profile_codec.decode(header + b"".join(shuffled), digest_of("ada")) == found
 
 
 def test_a_profile_gives_only_the_newest_events() -> None:
