@@ -1,4 +1,4 @@
-"""The only place that knows ``implicit``: its alternating least squares, its top lists, its item neighbours.
+"""The first of two places that know ``implicit``: alternating least squares, top lists, item neighbours.
 
 Its quirks are mended here: padding with item 0 beyond the catalogue, arbitrary items for an empty history, factors that
 are not finite, and BLAS threads that fight with its own.
@@ -10,6 +10,7 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.topk import topk
 from implicit.nearest_neighbours import all_pairs_knn
+from implicit.recommender_base import ModelFitError
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
@@ -55,10 +56,10 @@ def fit(confidence: csr_matrix, start: Factors, settings: FactorSettings, sweeps
         model.user_factors, model.item_factors = start.customers, start.items
         try:
             model.fit(confidence, show_progress=False)
-        except ValueError as error:
-            raise _diverged() from error
+        except (ModelFitError, ValueError) as error:
+            raise diverged() from error
     if not (np.isfinite(model.user_factors).all() and np.isfinite(model.item_factors).all()):
-        raise _diverged()
+        raise diverged()
     return Factors(model.user_factors, model.item_factors)
 
 
@@ -92,5 +93,6 @@ def nearest_items(
     return rows, scores, np.minimum(counts, count).astype(np.uint16)
 
 
-def _diverged() -> InvalidInputError:
+def diverged() -> InvalidInputError:
+    """Say that a fit has failed, and what may help."""
     return InvalidInputError("factors", "the fit diverged; fewer factors or more regularization may help")

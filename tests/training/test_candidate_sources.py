@@ -14,9 +14,11 @@ from training.chunk import Chunk, chunk_of
 from training.config import FactorSettings
 from training.interactions import Interactions
 from training.sources.collaborative import Collaborative
+from training.sources.local_ease import LocalEaseSettings, learn_local_ease
 from training.sources.neighbors import Neighbors, learn_neighbors
 from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
+from training.sources.scorer import Scored, histories_of
 from training.sources.source import NOTHING, CandidateSource
 
 SETTINGS = FactorSettings(factors=8, regularization=0.1)
@@ -31,12 +33,19 @@ def neighbors_of(interactions: Interactions, width: int = 7) -> Neighbors:
     return Neighbors(learn_neighbors(interactions, count=5, seed=1, threads=1), width)
 
 
-SOURCES: dict[Source, Callable[[Interactions], CandidateSource]] = {
-    Source.REBUY: lambda interactions: Rebuy(7),
-    Source.COLLABORATIVE: lambda interactions: Collaborative(factors_of(interactions), 7),
-    Source.NEIGHBORS: neighbors_of,
-    Source.POPULAR: lambda interactions: Popular(interactions.recent_buyers, 7),
+def linear_of(interactions: Interactions) -> Scored:
+    liked = histories_of(chunk_of(interactions, np.arange(interactions.customers)))
+    return Scored(learn_local_ease(liked, LocalEaseSettings(), seed=1, threads=1), 7)
+
+
+SOURCES: dict[str, Callable[[Interactions], CandidateSource]] = {
+    "rebuy": lambda interactions: Rebuy(7),
+    "collaborative": lambda interactions: Collaborative(factors_of(interactions), 7),
+    "neighbors": neighbors_of,
+    "popular": lambda interactions: Popular(interactions.recent_buyers, 7),
+    "linear": linear_of,
 }
+NAMES = {"linear": Source.COLLABORATIVE} | {source.name.lower(): source for source in Source}
 
 
 @pytest.fixture(scope="module")
@@ -53,28 +62,26 @@ def everyone(interactions: Interactions) -> Chunk:
 
 @pytest.mark.parametrize("name", SOURCES)
 class TestEverySource:
-    def test_names_itself(self, name: Source, interactions: Interactions) -> None:
-        assert SOURCES[name](interactions).source is name
+    def test_names_itself(self, name: str, interactions: Interactions) -> None:
+        assert SOURCES[name](interactions).source is NAMES[name]
 
-    def test_proposes_rectangles_of_its_width(self, name: Source, interactions: Interactions, everyone: Chunk) -> None:
+    def test_proposes_rectangles_of_its_width(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         proposals = SOURCES[name](interactions).propose(everyone)
         for array in (proposals.item_rows, proposals.scores, proposals.evidence):
             assert array.shape == (interactions.customers, 7)
 
-    def test_proposes_only_items_that_exist(self, name: Source, interactions: Interactions, everyone: Chunk) -> None:
+    def test_proposes_only_items_that_exist(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         rows = SOURCES[name](interactions).propose(everyone).item_rows
         assert rows.min() >= NOTHING
         assert rows.max() < interactions.items
         assert (rows[:30] != NOTHING).any(axis=1).all()
 
-    def test_proposes_no_item_twice(self, name: Source, interactions: Interactions, everyone: Chunk) -> None:
+    def test_proposes_no_item_twice(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         for rows in SOURCES[name](interactions).propose(everyone).item_rows:
             named = rows[rows != NOTHING]
             assert len(set(named.tolist())) == len(named)
 
-    def test_puts_the_best_first_and_nothing_last(
-        self, name: Source, interactions: Interactions, everyone: Chunk
-    ) -> None:
+    def test_puts_the_best_first_and_nothing_last(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         proposals = SOURCES[name](interactions).propose(everyone)
         assert np.isfinite(proposals.scores).all()
         for rows, scores in zip(proposals.item_rows, proposals.scores, strict=True):
@@ -82,22 +89,22 @@ class TestEverySource:
             assert (rows[count:] == NOTHING).all()
             assert (np.diff(scores[:count]) <= 0).all()
 
-    def test_is_deterministic(self, name: Source, interactions: Interactions, everyone: Chunk) -> None:
+    def test_is_deterministic(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         first, second = (SOURCES[name](interactions).propose(everyone) for _ in range(2))
         assert np.array_equal(first.item_rows, second.item_rows)
         assert np.array_equal(first.scores, second.scores)
         assert np.array_equal(first.evidence, second.evidence)
 
-    def test_judges_each_customer_alone(self, name: Source, interactions: Interactions, everyone: Chunk) -> None:
+    def test_judges_each_customer_alone(self, name: str, interactions: Interactions, everyone: Chunk) -> None:
         source = SOURCES[name](interactions)
         together = source.propose(everyone).item_rows[11]
         alone = source.propose(chunk_of(interactions, np.array([11]))).item_rows[0]
         assert together.tolist() == alone.tolist()
 
-    def test_offers_a_newcomer_nothing_but_what_is_popular(self, name: Source, interactions: Interactions) -> None:
+    def test_offers_a_newcomer_nothing_but_what_is_popular(self, name: str, interactions: Interactions) -> None:
         newcomer = chunk_of(interactions, np.array([interactions.customers - 1]))
         rows = SOURCES[name](interactions).propose(newcomer).item_rows
-        assert (rows != NOTHING).any() == (name is Source.POPULAR)
+        assert (rows != NOTHING).any() == (name == "popular")
 
 
 def test_rebuy_puts_the_frequent_and_recent_first(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""What every model that scores the whole catalogue promises, and how it becomes a candidate source."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from models.candidates import Source
+from training.chunk import Chunk
+from training.sources.source import NOTHING, Proposals
+
+
+class Scorer(Protocol):
+    """Scores every item for customers. Deterministic: the same fit gives the same bytes."""
+
+    def score(self, customer_rows: NDArray[np.int64], histories: csr_matrix) -> NDArray[np.float32]:
+        """Score all items, (n, items) float32, finite, comparable within one row; 0 all along for an empty history.
+
+        ``histories`` (n, items) float32 holds what the customers of these rows are known for, no cell below 0. Models
+        of items read it alone; models of customers know the rows from their fit and look only where it is empty.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Proposes the items that a model scores above 0, best first."""
+
+    scorer: Scorer
+    width: int
+    source: Source = Source.COLLABORATIVE
+
+    def propose(self, chunk: Chunk) -> Proposals:
+        """Propose by score. It rests on the history as a whole: there is no evidence."""
+        proposals = Proposals.none_for(len(chunk), self.width)
+        scores = self.scorer.score(chunk.customer_rows, histories_of(chunk))
+        rows, best = best_of(scores, self.width)
+        proposals.item_rows[:, : rows.shape[1]] = np.where(best > 0, rows, NOTHING)
+        proposals.scores[:, : rows.shape[1]] = np.maximum(best, 0)
+        return proposals
+
+
+def histories_of(chunk: Chunk) -> csr_matrix:
+    """Lay the histories out as a matrix (n, items): log(1 + decayed weight), without what events speak against."""
+    weights = chunk.weights
+    liked = np.flatnonzero(weights > 0)
+    starts = np.searchsorted(chunk.owners[liked], np.arange(len(chunk) + 1))
+    shape = (len(chunk), chunk.interactions.items)
+    return csr_matrix((np.log1p(weights[liked]), chunk.item_rows[liked], starts), shape=shape)
+
+
+def best_of(scores: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Give columns and values of each row's highest, best first, equal ones as they stand: (n, min(count, items))."""
+    count = min(count, scores.shape[1])
+    rows = np.argpartition(-scores, count - 1, axis=1)[:, :count] if count < scores.shape[1] else _all_columns(scores)
+    rows.sort(axis=1)
+    best = np.take_along_axis(scores, rows, axis=1)
+    order = np.argsort(-best, axis=1, kind="stable")
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
+
+
+def _all_columns(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.tile(np.arange(scores.shape[1]), (len(scores), 1))
