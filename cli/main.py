@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from cli import catalog_groups, demo_command, events, exports, models_group, offers, online, publish, train
+from cli import (
+    catalog_groups,
+    customers_group,
+    demo_command,
+    events,
+    exports,
+    models_group,
+    offers,
+    online,
+    publish,
+    train,
+)
 from cli.errors import ExitCode, ending_of
 from cli.session import DEFAULT_HOME, Session, TlsFiles
 
@@ -23,7 +34,18 @@ With your own: `dangol train purchases.parquet`, `dangol publish`, `dangol serve
 app = typer.Typer(
     name="dangol", help=HELP, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False
 )
-for module in (demo_command, train, publish, models_group, online, offers, events, catalog_groups, exports):
+for module in (
+    demo_command,
+    train,
+    publish,
+    models_group,
+    online,
+    offers,
+    events,
+    catalog_groups,
+    customers_group,
+    exports,
+):
     module.add_to(app)
 
 

@@ -17,6 +17,7 @@ from dangol.v1.offer_service_pb2 import (
     ReasonCode,
     RecommendOffersResponse,
     Served,
+    Slate,
     Terms,
     TraceRule,
 )
@@ -129,8 +130,14 @@ def served_text(served: Served) -> str:
 
 
 def show_recommendation(console: Console, response: RecommendOffersResponse) -> None:
-    """Print the slates of one customer."""
-    for slate in response.slates:
+    """Print the slates of one customer, and what served them."""
+    show_slates(console, response.slates)
+    console.print(f"[dim]{served_text(response.served)}[/dim]")
+
+
+def show_slates(console: Console, slates: Iterable[Slate]) -> None:
+    """Print slates as tables."""
+    for slate in slates:
         if not slate.offers:
             console.print(f"[bold]{slate.placement}[/bold]: nothing to offer")
             _show_traces(console, slate.traces)
@@ -144,7 +151,6 @@ def show_recommendation(console: Console, response: RecommendOffersResponse) -> 
             table.add_row(*(row[place] for place in used))
         console.print(table)
         _show_traces(console, slate.traces)
-    console.print(f"[dim]{served_text(response.served)}[/dim]")
 
 
 def _show_traces(console: Console, traces: Iterable[OfferTrace]) -> None:

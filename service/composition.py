@@ -18,7 +18,9 @@ from service.handlers.admission import Admission
 from service.handlers.api import SERVICE_NAMES, Api
 from service.handlers.caller import Caller
 from service.handlers.catalog_handlers import CatalogHandlers
+from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.customer_reads import CustomerReads, ReadSettings
+from service.handlers.customer_views import CustomerViews
 from service.handlers.dispatcher import Dispatcher, Metadata
 from service.handlers.event_handlers import EventHandlers
 from service.handlers.health import Health
@@ -103,6 +105,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
             redeem=reservations.redeem,
         ),
         catalog=CatalogHandlers(store.catalog, store.budgets, snapshots, settings.write_timeout),
+        customers=CustomerHandlers(
+            store.records, snapshots, reads, CustomerViews(snapshots, reads), settings.write_timeout
+        ),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,
         reflects=settings.reflection,

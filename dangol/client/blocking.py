@@ -7,6 +7,7 @@ from grpc_health.v1 import health_pb2
 
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.catalog import CatalogCalls
+from dangol.client.customers import CustomerCalls
 from dangol.v1.event_pb2 import Event
 from dangol.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 from dangol.v1.event_service_pb2_grpc import EventServiceStub
@@ -32,7 +33,7 @@ from dangol.v1.offer_service_pb2 import (
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 
 
-class Client(CatalogCalls):
+class Client(CatalogCalls, CustomerCalls):
     """Speaks to a Dangol server from ordinary code; safe to share between threads.
 
     ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are

@@ -27,6 +27,7 @@ _RETRIED: Sequence[tuple[str, Sequence[str]]] = (
     ("dangol.v1.OfferService", ()),
     ("dangol.v1.EventService", ()),
     ("dangol.v1.CatalogService", ()),
+    ("dangol.v1.CustomerService", ()),
     ("dangol.v1.ModelService", ("GetServedModel", "ListGenerations", "PromoteModel")),
     ("grpc.health.v1.Health", ("Check",)),
 )

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from models.offers import Audience, Item, Offer, OfferStatus
 from service.decision.indexed_offer import IndexedOffer, work_out
 from service.decision.item_facts import ItemFacts
+from service.decision.query import Customer
 from service.decision.slots import Slots
 
 _REMEMBERED_OFFERS = 64  # an item with more offers than this is looked up anew each time: memory stays bounded
@@ -82,12 +83,12 @@ class OfferIndex:
         merged = heapq.merge(*groups, key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         return (offers[ordinal] for ordinal in merged)
 
-    def audiences_of(self, customer_id: str, audiences: Mapping[str, Audience]) -> list[str]:
+    def audiences_of(self, customer: Customer, audiences: Mapping[str, Audience]) -> list[str]:
         """Give those audiences that some live offer is for and that the customer belongs to."""
         return [
             audience_id
             for audience_id in self._by_audience
-            if audience_id in audiences and customer_id in audiences[audience_id].customer_ids
+            if audience_id in audiences and customer.is_among(audiences[audience_id].customer_ids)
         ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.candidates import CandidateList
+from models.customers import CustomerRecord
 from models.item_model import EVERYONE
 from models.offers import Placement
 from models.profile import Profile
@@ -48,8 +49,18 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Is whom it is asked for: None as ``candidates`` for an unknown customer or one that could not be read."""
+    """Is whom it is asked for: None as ``candidates`` for an unknown customer or one that could not be read.
+
+    ``record`` is what the shop stored, if anything. ``identity_ids`` are all ids of a customer who has several, in
+    order; ``customer_id`` is the first of them then, whichever was asked for.
+    """
 
     customer_id: str
     candidates: CandidateList | None
     profile: Profile
+    record: CustomerRecord | None = None
+    identity_ids: tuple[str, ...] = ()
+
+    def is_among(self, customer_ids: frozenset[str]) -> bool:
+        """Tell whether the customer, under whichever id, is one of these."""
+        return self.customer_id in customer_ids or not customer_ids.isdisjoint(self.identity_ids)

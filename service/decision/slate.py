@@ -150,7 +150,7 @@ class Decision:
         if len(snapshot.offers) == 0:
             return
         view = self._view(slate)
-        audiences = snapshot.offers.audiences_of(self._customer.customer_id, snapshot.catalog.audiences)
+        audiences = snapshot.offers.audiences_of(self._customer, snapshot.catalog.audiences)
         for indexed in snapshot.offers.reachable(audiences):
             if view.admits(indexed) and self.terms.lets(indexed):
                 slot = self.free_slot(indexed, blocked)

@@ -108,6 +108,6 @@ class TermsCheck:
         known = self._membership.get(audience_id)
         if known is None:
             audience = self._snapshot.catalog.audiences.get(audience_id)
-            known = audience is not None and self._customer.customer_id in audience.customer_ids
+            known = audience is not None and self._customer.is_among(audience.customer_ids)
             self._membership[audience_id] = known
         return known

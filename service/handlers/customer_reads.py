@@ -12,6 +12,7 @@ from service.handlers.caller import Context
 from service.handlers.telemetry import Telemetry
 from service.store.customer_reader import CustomerRead, CustomerReader
 from service.store.health import RedisHealth
+from service.store.record_reader import RecordReader
 
 _FAILURES_THAT_OPEN = 3
 _SHARE_OF_DEADLINE = 0.4
@@ -34,6 +35,7 @@ class CustomerReads:
         self, reader: CustomerReader, health: RedisHealth, telemetry: Telemetry, settings: ReadSettings
     ) -> None:
         self._reader = reader
+        self._records = RecordReader(reader)
         self._health = health
         self._telemetry = telemetry
         self._settings = settings
@@ -47,11 +49,11 @@ class CustomerReads:
         return self._opened.is_set()
 
     async def read(
-        self, tenant: str, generation: int, customer_ids: Sequence[str], context: Context
+        self, tenant: str, generation: int, customer_ids: Sequence[str], context: Context, *, with_records: bool = False
     ) -> CustomerRead | None:
         """Read customers within the context's deadline, or give None when that cannot be done now.
 
-        DeadlineError when the deadline has passed already.
+        ``with_records`` reads what the shop stored of them too. DeadlineError when the deadline has passed already.
         """
         extra = _SECONDS_PER_CUSTOMER * (len(customer_ids) - 1)
         budget = context.budget(self._settings.timeout + extra, _SHARE_OF_DEADLINE)
@@ -59,7 +61,8 @@ class CustomerReads:
             return None
         start = time.monotonic()
         try:
-            read = await self._reader.read(tenant, generation, customer_ids, budget)
+            reader = self._records if with_records else self._reader
+            read = await reader.read(tenant, generation, customer_ids, budget)
         except UnavailableError:
             self._telemetry.read(time.monotonic() - start, failed=True)
             self._failed()

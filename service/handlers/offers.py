@@ -5,6 +5,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dangol.v1 import offer_service_pb2
 from models.profile import EMPTY_PROFILE
@@ -16,6 +17,7 @@ from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
+from service.handlers.personal import customer_of, personal_query
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots
@@ -31,6 +33,8 @@ _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
     offer_service_pb2.FALLBACK_NO_BUDGETS: "no-budgets",
 }
+
+OffersRequest = offer_service_pb2.RecommendOffersRequest | offer_service_pb2.BatchRecommendOffersRequest
 
 _RESPONSE = offer_service_pb2.RecommendOffersResponse.DESCRIPTOR
 _SLATES, _SERVED = embedded_tag(_RESPONSE, "slates"), embedded_tag(_RESPONSE, "served")
@@ -67,6 +71,7 @@ class OfferHandlers:
         query = recommend_query(request, snapshot, self._now())
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
+        query = self._personal(query, request, customers[0], fallback)
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         served = self._served(snapshot, fallback, context)
         if query.explain or query.trace_offer_ids:
@@ -93,22 +98,23 @@ class OfferHandlers:
         context.facts["customers"] = len(request.customer_ids)
         customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
         parts = []
-        for number, customer in enumerate(customers, start=1):
-            slates, answered, fallback = await self._decide(caller, snapshot, query, customer, fallback, context)
-            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer, slates[0], snapshot, answered)))
+        for number, (customer_id, customer) in enumerate(zip(request.customer_ids, customers, strict=True), start=1):
+            own = self._personal(query, request, customer, fallback)
+            slates, answered, fallback = await self._decide(caller, snapshot, own, customer, fallback, context)
+            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer_id, slates[0], snapshot, answered)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
         served = self._served(snapshot, fallback, context)
         return b"".join((*parts, embedded(_BATCH_SERVED, served.SerializeToString())))
 
-    def _customer_slate(self, customer: Customer, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
+    def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         placement = query.slates[0].placement.placement
         if query.explain:
             slate = self._messages.build(placement, choices, snapshot.catalog, query).SerializeToString()
         else:
             slate = self._messages.encode(placement, choices, snapshot.catalog, query)
-        return embedded(_CUSTOMER_ID, customer.customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
+        return embedded(_CUSTOMER_ID, customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
 
     async def list_similar_items(
         self, caller: Caller, request: offer_service_pb2.ListSimilarItemsRequest, context: Context
@@ -136,6 +142,15 @@ class OfferHandlers:
             items=ranked_items(choices, snapshot.catalog), served=self._served(snapshot, fallback, context)
         )
 
+    def _personal(
+        self, query: Query, request: OffersRequest, customer: Customer, fallback: offer_service_pb2.Fallback.ValueType
+    ) -> Query:
+        """Let what the shop stored of the customer count, or guard what cannot be read."""
+        if customer.record is not None:
+            return personal_query(query, customer.record, time_zone=request.time_zone)
+        is_lost = fallback == offer_service_pb2.FALLBACK_SHARED_LIST and self._snapshots.keeps_records
+        return replace(query, consent_categories=frozenset()) if is_lost else query
+
     async def _decide(
         self,
         caller: Caller,
@@ -160,13 +175,18 @@ class OfferHandlers:
         """Read customers; those that cannot be read are as unknown ones, and the fallback says so."""
         # Asked before waiting: a snapshot that could not be followed is no fresher when its successor comes meanwhile.
         was_failing = self._snapshots.is_failing
-        read = await self._reads.read(caller.tenant, snapshot.model.generation, customer_ids, context)
+        read = await self._reads.read(
+            caller.tenant,
+            snapshot.model.generation,
+            customer_ids,
+            context,
+            with_records=self._snapshots.keeps_records,
+        )
         if read is None:
             unknown = [Customer(customer_id, None, EMPTY_PROFILE) for customer_id in customer_ids]
             return unknown, offer_service_pb2.FALLBACK_SHARED_LIST
         customers = [
-            Customer(customer_id, state.candidates, state.profile)
-            for customer_id, state in zip(customer_ids, read.customers, strict=True)
+            customer_of(customer_id, state) for customer_id, state in zip(customer_ids, read.customers, strict=True)
         ]
         return customers, self._fallback_of(read, snapshot, was_failing=was_failing)
 

@@ -87,12 +87,17 @@ def utc_offset(time_zone: str, now: float) -> int:
 
     InvalidInputError names ``time_zone`` when there is no such zone.
     """
-    check("time_zone", text_problem(time_zone, _MAXIMAL_ZONE_BYTES))
-    try:
-        offset = datetime.fromtimestamp(now, ZoneInfo(time_zone)).utcoffset()
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidInputError("time_zone", "is not a time zone such as Europe/Berlin") from error
+    offset = datetime.fromtimestamp(now, zone_of(time_zone, "time_zone")).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
+
+
+def zone_of(time_zone: str, field: str) -> ZoneInfo:
+    """Find an IANA time zone. InvalidInputError names the field when there is no such zone."""
+    check(field, text_problem(time_zone, _MAXIMAL_ZONE_BYTES))
+    try:
+        return ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError(field, "is not a time zone such as Europe/Berlin") from error
 
 
 def items_to_rank(request: offer_service_pb2.RankItemsRequest) -> Sequence[str]:

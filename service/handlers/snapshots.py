@@ -50,6 +50,7 @@ class Snapshots:
         self._budgets: tuple[Mapping[str, Offer], Mapping[str, Budget]] = ({}, {})
         self._snapshot: Snapshot | None = None
         self._record: GenerationRecord | None = None
+        self._keeps_records = False
         self._confirmed = time.monotonic()
         self._failing = False
         self._log = structlog.get_logger("dangol")
@@ -58,6 +59,16 @@ class Snapshots:
     def is_failing(self) -> bool:
         """Tell whether the newest attempt to follow Redis failed, so that the last good snapshot serves."""
         return self._failing
+
+    @property
+    def keeps_records(self) -> bool:
+        """Tell whether the shop keeps records of customers, so that they are to be read."""
+        return self._keeps_records
+
+    @property
+    def poll_interval(self) -> float:
+        """Give the seconds between two looks at Redis."""
+        return self._settings.poll_interval
 
     @property
     def is_loaded(self) -> bool:
@@ -141,6 +152,7 @@ class Snapshots:
         tenant = self._settings.tenant
         heads = await self._models.heads(tenant)
         record = heads.pointer
+        self._keeps_records = self._keeps_records or heads.keeps_records
         if record is None and self._record is not None:
             # A shop that was served does not lose its model by itself: Redis was emptied, and its catalogue with it.
             raise UnavailableError("redis names no generation any more")

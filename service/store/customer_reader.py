@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.candidates import CandidateList
 from models.errors import UnavailableError
-from models.profile import EMPTY_PROFILE, Profile
+from models.profile import EMPTY_PROFILE
 from service.store import candidate_codec, keys, profile_codec
 from service.store.address import Topology
 from service.store.clients import AsyncClient
 from service.store.connection import AsyncConnection
+from service.store.customer_state import UNKNOWN, CustomerState
 from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord
 
@@ -31,14 +31,6 @@ MAXIMAL_BATCH_KEYS = 2_048
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerState:
-    """Is what Redis knows of one customer. ``candidates`` is None where the generation has no list for them."""
-
-    candidates: CandidateList | None
-    profile: Profile
-
-
-@dataclass(frozen=True, slots=True)
 class CustomerRead:
     """Holds customers in the order asked.
 
@@ -50,7 +42,7 @@ class CustomerRead:
 
 
 class _Pending:
-    """Is one read that waits for its part of a batch: a pointer key, then two keys for each customer."""
+    """Is one read that waits for its part of a batch: a pointer key, then some keys for each customer."""
 
     __slots__ = ("future", "keys", "tenant")
 
@@ -80,9 +72,21 @@ class CustomerReader:
 
     async def read(self, tenant: str, generation: int, customer_ids: Sequence[str], timeout: float) -> CustomerRead:
         """Read lists of a generation, and profiles. UnavailableError on any failure or after ``timeout`` seconds."""
+        names: list[str] = []
+        for customer_id in customer_ids:
+            names += keys.customer_keys(tenant, generation, customer_id)
+        pointer, values = await self.values(tenant, names, timeout)
+        states = [
+            decode_state(customer_id, values[index], values[index + 1])
+            for index, customer_id in zip(range(0, len(values), 2), customer_ids, strict=True)
+        ]
+        return CustomerRead(pointer, states)
+
+    async def values(self, tenant: str, names: Sequence[str], timeout: float) -> tuple[int | None, list[bytes | None]]:
+        """Read some keys of customers, and the generation that is live. UnavailableError as :meth:`read`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[bytes | None]] = loop.create_future()
-        self._waiting.append(_Pending(tenant, self._keys_of(tenant, generation, customer_ids), future))
+        self._waiting.append(_Pending(tenant, [self._pointer_key(tenant), *names], future))
         if not self._flush_scheduled:
             self._flush_scheduled = True
             loop.call_soon(self._flush)
@@ -91,27 +95,18 @@ class CustomerReader:
             values = await future
         finally:
             alarm.cancel()
-        return CustomerRead(
-            self._pointer_of(values[0]),
-            [
-                _decode(customer_id, values[index], values[index + 1])
-                for index, customer_id in zip(range(1, len(values), 2), customer_ids, strict=True)
-            ],
-        )
+        return self._pointer_of(values[0]), values[1:]
 
     async def aclose(self) -> None:
         """Wait for what is in flight. Reads that begin later fail with their timeout."""
         while self._batches:
             await asyncio.wait(self._batches)
 
-    def _keys_of(self, tenant: str, generation: int, customer_ids: Sequence[str]) -> list[str]:
+    def _pointer_key(self, tenant: str) -> str:
         pointer = self._pointer_keys.get(tenant)
         if pointer is None:
             pointer = self._pointer_keys[tenant] = keys.MetaKeys(tenant).pointer
-        names = [pointer]
-        for customer_id in customer_ids:
-            names += keys.customer_keys(tenant, generation, customer_id)
-        return names
+        return pointer
 
     def _flush(self) -> None:
         """Send what waits, as far as batches are free; the end of a batch comes back here."""
@@ -183,17 +178,15 @@ def _give_up(future: asyncio.Future[Any], turns: int) -> None:
         future.set_exception(UnavailableError("Redis did not answer in time"))
 
 
-def _decode(customer_id: str, candidates: bytes | None, profile: bytes | None) -> CustomerState:
+def decode_state(customer_id: str, candidates: bytes | None, profile: bytes | None) -> CustomerState:
+    """Read what lies under a customer's two keys."""
     if candidates is None and profile is None:
-        return _UNKNOWN
+        return UNKNOWN
     digest = candidate_codec.digest_of(customer_id)
     return CustomerState(
         None if candidates is None else candidate_codec.decode(candidates, digest),
         EMPTY_PROFILE if profile is None else profile_codec.decode(profile, digest),
     )
-
-
-_UNKNOWN = CustomerState(None, EMPTY_PROFILE)
 
 
 async def _fetch(client: AsyncClient, names: list[str]) -> list[bytes | None]:

@@ -19,6 +19,7 @@ APPLY_CATALOG = f"apply_catalog_{_HASH}"
 RESERVE_UNITS = f"reserve_units_{_HASH}"
 REDEEM_UNITS = f"redeem_units_{_HASH}"
 CHANGE_GENERATIONS = f"change_generations_{_HASH}"
+STORE_CUSTOMERS = f"store_customers_{_HASH}"
 
 
 @dataclass(frozen=True, slots=True)

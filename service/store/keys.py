@@ -41,6 +41,11 @@ def profile_key(tenant: str, customer_id: str) -> str:
     return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:p:{customer_id}"
 
 
+def record_key(tenant: str, customer_id: str) -> str:
+    """Name what the shop stored of a customer."""
+    return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:r:{customer_id}"
+
+
 def customer_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, str]:
     """Name the candidate list and the profile of a customer."""
     prefix = f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:"
@@ -66,6 +71,7 @@ class MetaKeys:
         self.pointer = f"{prefix}:generation"
         self.generations = f"{prefix}:generations"
         self.last_generation = f"{prefix}:generation:last"
+        self.customers = f"{prefix}:customers"
         self._lease_prefix = f"{prefix}:publisher:"
         self._model_prefix = f"{prefix}:model:"
         self.catalog_version = f"{prefix}:catalog:version"

@@ -18,11 +18,13 @@ from service.store.keys import MetaKeys
 class Heads:
     """Says what is newest: the live generation and the version of the catalogue.
 
-    ``pointer`` is None when nothing is published or Redis is empty; ``catalog_version`` is 0 then.
+    ``pointer`` is None when nothing is published or Redis is empty; ``catalog_version`` is 0 then. ``keeps_records``
+    says whether the shop ever stored anything of a customer.
     """
 
     pointer: GenerationRecord | None
     catalog_version: int
+    keeps_records: bool
 
 
 class ModelStore:
@@ -39,8 +41,11 @@ class ModelStore:
         """Ask for what is newest in one small command, fit for polling."""
         meta = MetaKeys(tenant)
         with reaching_redis():
-            pointer, version = await self._client.execute_command("MGET", meta.pointer, meta.catalog_version)
-        return Heads(None if pointer is None else GenerationRecord.from_json(pointer), int(version or 0))
+            pointer, version, customers = await self._client.execute_command(
+                "MGET", meta.pointer, meta.catalog_version, meta.customers
+            )
+        record = None if pointer is None else GenerationRecord.from_json(pointer)
+        return Heads(record, int(version or 0), customers is not None)
 
     async def pointer(self, tenant: str) -> GenerationRecord | None:
         """Give the live generation; None when nothing is published or Redis is empty."""

@@ -8,6 +8,7 @@ from service.store.budget_store import BudgetStore
 from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
+from service.store.customer_store import CustomerStore
 from service.store.event_log import EventLog, EventLogSettings
 from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
@@ -25,6 +26,7 @@ class Store:
     events: EventLog
     catalog: CatalogStore
     budgets: BudgetStore
+    records: CustomerStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -44,6 +46,7 @@ class Store:
             events=EventLog(commands, event_settings),
             catalog=CatalogStore(commands),
             budgets=BudgetStore(commands),
+            records=CustomerStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),

@@ -1,0 +1,76 @@
+"""``dangol customers``: what the shop knows of its customers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import answer, progress_bars
+from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
+
+BATCH = 500
+
+Customer = Annotated[str, typer.Argument(help="The customer's id, or any of them.", metavar="CUSTOMER")]
+
+group = typer.Typer(help="Look customers up, and tell the server who they are.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the group."""
+    app.add_typer(group, name="customers", rich_help_panel="Know the customers")
+
+
+@group.command()
+def show(
+    context: typer.Context,
+    customer: Customer,
+    placement: Annotated[
+        list[str] | None, typer.Option("--placement", "-p", help="Show what is offered there now, and why; repeatable.")
+    ] = None,
+    channel: Annotated[str, typer.Option("--channel", help="The channel that is asked for, such as `web`.")] = "",
+    size: Annotated[int, typer.Option("--events", "-n", help="How many of the newest events; 0: some.")] = 0,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Show everything that is known of a customer: what they did, said and get to see.
+
+    Example: `dangol customers show 1172 --placement home-top`
+    """
+    from cli.customer_view import show_customer
+    from cli.messages import document_of
+
+    with session_of(context).client(address, timeout) as client:
+        response = client.get_customer(customer, placement or (), channel=channel, page_size=size)
+    answer(document_of(response, with_defaults=True), as_json, lambda console: show_customer(console, response))
+
+
+@group.command()
+def upsert(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="JSON Lines, or one JSON array.", metavar="FILE")
+    ],
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Store customers from a file; each replaces what was stored of the same id.
+
+    Example: `dangol customers upsert customers.jsonl`
+    """
+    from cli.messages import read_messages
+    from dangol.v1.customer_pb2 import Customer as CustomerMessage
+
+    customers = list(read_messages(file, CustomerMessage))
+    stored = 0
+    with (
+        session_of(context).client(address, timeout) as client,
+        progress_bars(not as_json) as progress,
+        progress.stage("storing customers", len(customers)) as stage,
+    ):
+        for start in range(0, len(customers), BATCH):
+            batch = customers[start : start + BATCH]
+            stored += client.upsert_customers(batch)
+            stage.advance(len(batch))
+    answer({"stored": stored}, as_json, lambda console: console.print(f"{stored:,} customers stored"))

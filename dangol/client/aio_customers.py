@@ -1,0 +1,41 @@
+"""The asyncio calls about customers."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dangol.client.calls import AsyncCalls
+from dangol.v1 import customer_service_pb2 as messages
+from dangol.v1.customer_pb2 import Customer
+from dangol.v1.customer_service_pb2_grpc import CustomerServiceStub
+
+if TYPE_CHECKING:
+    from dangol.v1.customer_service_pb2_grpc import CustomerServiceAsyncStub
+
+
+class AsyncCustomerCalls(AsyncCalls):
+    """Speaks to CustomerService. Every method may raise :class:`dangol.client.ClientError`."""
+
+    @cached_property
+    def _customers(self) -> "CustomerServiceAsyncStub":
+        return CustomerServiceStub(self._channel)
+
+    async def upsert_customers(self, customers: Iterable[Customer], *, timeout: float | None = None) -> int:
+        """Store 1 to 1,000 customers, each in place of what had the same id, and give how many were stored."""
+        request = messages.UpsertCustomersRequest(customers=customers)
+        return (await self._write(self._customers.UpsertCustomers, request, timeout)).stored_count
+
+    async def get_customer(
+        self,
+        customer_id: str,
+        placements: Sequence[str] = (),
+        *,
+        channel: str = "",
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> messages.GetCustomerResponse:
+        """Tell everything that is known of a customer, with ``page_size`` events and the slates of placements."""
+        request = messages.GetCustomerRequest(
+            customer_id=customer_id, placements=placements, channel=channel, page_size=page_size
+        )
+        return await self._read(self._customers.GetCustomer, request, timeout)

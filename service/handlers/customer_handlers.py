@@ -1,0 +1,71 @@
+"""CustomerService: what is known of customers, told by the shop and shown to whoever serves them."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dangol.v1 import customer_service_pb2 as messages
+from models.errors import UnavailableError
+from service.handlers.caller import Caller, Context
+from service.handlers.customer_messages import customers_from
+from service.handlers.customer_reads import CustomerReads
+from service.handlers.customer_views import CustomerViews
+from service.handlers.snapshots import Snapshots
+from service.store.customer_store import CustomerStore
+
+_POLLS_UNTIL_ALL_KNOW = 3
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CustomerHandlers:
+    """Answers CustomerService."""
+
+    def __init__(
+        self,
+        store: CustomerStore,
+        snapshots: Snapshots,
+        reads: CustomerReads,
+        views: CustomerViews,
+        write_timeout: float,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """``write_timeout`` in seconds bounds a change whatever the deadline of the call."""
+        self._store = store
+        self._snapshots = snapshots
+        self._reads = reads
+        self._views = views
+        self._write_timeout = write_timeout
+        self._now = now
+
+    async def upsert_customers(
+        self, caller: Caller, request: messages.UpsertCustomersRequest, context: Context
+    ) -> messages.UpsertCustomersResponse:
+        """Store customers; each replaces what was stored of the same id."""
+        records = customers_from(request.customers, self._now())
+        context.facts["customers"] = len(records)
+        await self._begin(caller, context)
+        await self._store.store(caller.tenant, records, context.budget(self._write_timeout, 0.9))
+        return messages.UpsertCustomersResponse(stored_count=len(records))
+
+    async def get_customer(
+        self, caller: Caller, request: messages.GetCustomerRequest, context: Context
+    ) -> messages.GetCustomerResponse:
+        """Tell everything that is known of one customer; UnavailableError when Redis cannot be read."""
+        return await self._views.view(caller, request, context)
+
+    async def _begin(self, caller: Caller, context: Context) -> None:
+        """Let every server process know that there are records before the first one is stored.
+
+        They learn it when they next look for news, and from then on read records with every customer. That takes the
+        very first call some time, once in the life of a shop.
+        """
+        if self._reads.is_open:
+            raise UnavailableError("Redis cannot be used now")
+        if self._snapshots.keeps_records:
+            return
+        await self._store.begin(caller.tenant, context.budget(self._write_timeout, 0.4))
+        await asyncio.sleep(context.budget(_POLLS_UNTIL_ALL_KNOW * self._snapshots.poll_interval))
+        await self._snapshots.refresh()

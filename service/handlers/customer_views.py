@@ -1,0 +1,95 @@
+"""Everything that is known of one customer, for whoever talks to them."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from dangol.v1 import customer_service_pb2 as messages
+from dangol.v1 import offer_service_pb2
+from models.catalog import Catalog
+from models.customers import CustomerRecord
+from models.errors import UnavailableError
+from models.profile import MAXIMAL_PROFILE_EVENTS, ProfileEvent
+from service.decision.query import Customer
+from service.decision.slate import decide
+from service.handlers.caller import Caller, Context
+from service.handlers.customer_messages import customer_message
+from service.handlers.customer_reads import CustomerReads
+from service.handlers.offer_messages import OfferMessages
+from service.handlers.personal import customer_of, personal_query
+from service.handlers.queries import recommend_query
+from service.handlers.snapshots import Snapshots
+from service.handlers.validation import check, id_problem, size_of_page
+
+_DEFAULT_EVENTS = 20
+
+
+class CustomerViews:
+    """Puts together what is known of a customer."""
+
+    def __init__(self, snapshots: Snapshots, reads: CustomerReads, now: Callable[[], float] = time.time) -> None:
+        """``now`` gives the time in seconds since 1970, UTC."""
+        self._snapshots = snapshots
+        self._reads = reads
+        self._now = now
+        self._messages = OfferMessages()
+
+    async def view(
+        self, caller: Caller, request: messages.GetCustomerRequest, context: Context
+    ) -> messages.GetCustomerResponse:
+        """Tell what is known; UnavailableError when Redis cannot be read."""
+        check("customer_id", id_problem(request.customer_id))
+        size = size_of_page(request.page_size, _DEFAULT_EVENTS, MAXIMAL_PROFILE_EVENTS)
+        context.customer_id = request.customer_id
+        read = await self._reads.read(
+            caller.tenant, self._snapshots.generation, [request.customer_id], context, with_records=True
+        )
+        if read is None:
+            raise UnavailableError("Redis cannot be read now")
+        customer = customer_of(request.customer_id, read.customers[0])
+        record = customer.record or CustomerRecord(request.customer_id)
+        response = messages.GetCustomerResponse(
+            customer=customer_message(replace(record, customer_id=request.customer_id)),
+            recent_events=_events(customer.profile.events[:size], self._snapshots.catalog(caller.tenant)),
+        )
+        if request.placements:
+            self._add_slates(caller, request, customer, response)
+        return response
+
+    def _add_slates(
+        self,
+        caller: Caller,
+        request: messages.GetCustomerRequest,
+        customer: Customer,
+        response: messages.GetCustomerResponse,
+    ) -> None:
+        """Decide as RecommendOffers would now, with every reason, and reserve nothing."""
+        snapshot = self._snapshots.current(caller.tenant)
+        asked = offer_service_pb2.RecommendOffersRequest(
+            customer_id=request.customer_id, placements=request.placements, channel=request.channel, explain=True
+        )
+        query = recommend_query(asked, snapshot, self._now())
+        if customer.record is not None:
+            query = personal_query(query, customer.record, time_zone="")
+        slates = decide(snapshot, query, customer)
+        response.slates.extend(
+            self._messages.build(slate.placement.placement, choices, snapshot.catalog, query)
+            for slate, choices in zip(query.slates, slates, strict=True)
+        )
+        response.model_version = snapshot.model.model_version
+
+
+def _events(events: Sequence[ProfileEvent], catalog: Catalog) -> list[messages.RecentEvent]:
+    return [_event_message(event, catalog) for event in events]
+
+
+def _event_message(event: ProfileEvent, catalog: Catalog) -> messages.RecentEvent:
+    item = catalog.items.get(event.item_id)
+    message = messages.RecentEvent(
+        event_type=event.event_type,
+        item_id=event.item_id,
+        item_title=item.title if item is not None else "",
+        offer_id=event.offer_id,
+    )
+    message.event_time.FromDatetime(event.event_time)
+    return message
