@@ -140,6 +140,10 @@ bench-serving: $(INSTALLED) ## RecommendOffers against the engine's bare echo: c
 bench-faults: $(INSTALLED) ## What clients notice: publishers killed, models moved, Redis lost, servers drained
 	@$(RUN) benchmarks.bench_faults
 
+.PHONY: bench-restarts
+bench-restarts: $(INSTALLED) ## 1,000 rolling restarts of one of two processes under load: calls that fail
+	@$(RUN) benchmarks.bench_restarts
+
 .PHONY: bench-engines
 bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
 	@$(RUN) benchmarks.bench_engines

@@ -17,6 +17,7 @@ from benchmarks.harness.bed import Bed, running_bed
 from benchmarks.harness.clients import RECOMMEND, Call, Load, Outcome, RunningClients, running_clients
 from benchmarks.harness.control import running_echo
 from benchmarks.harness.dangol_process import run_dangol
+from benchmarks.harness.reads import report_reads
 from benchmarks.report import report
 from dangol.client import Client
 
@@ -54,7 +55,7 @@ def _publishing(directory: Path, options: argparse.Namespace) -> None:
     late = sum(kill.killed and kill.went_live for kill in kills)
     ended = len(kills) - early - late
     scene = f"{early} publishers killed before, {late} after the pointer moved, {ended} had ended; {len(moves)} moves"
-    _report_reads("publishing", outcome, outcome.reads, scene)
+    report_reads("faults.publishing", outcome, outcome.reads, scene)
     mixed = len(outcome.wrong) + len(outcome.torn_generations)
     report("faults.publishing.mixed-answers", mixed, "answers", floor=0, goal=0)
     report(
@@ -114,7 +115,9 @@ def _outages(directory: Path, options: argparse.Namespace) -> None:
 def _report_outage(name: str, bed: Bed, found: outages.Outage, outcome: Outcome, calm: float) -> None:
     meanwhile = found.calls(outcome)
     seconds = found.end - found.begin
-    _report_reads(name, outcome, outcome.reads, f"{len(meanwhile)} of them within {seconds:.1f} s without Redis")
+    report_reads(
+        f"faults.{name}", outcome, outcome.reads, f"{len(meanwhile)} of them within {seconds:.1f} s without Redis"
+    )
     unflagged = len(found.unflagged(outcome))
     report(f"faults.{name}.unflagged-answers", unflagged, "answers", floor=0, goal=0)
     report(f"faults.{name}.wrong-answers", len(outcome.wrong), "answers", floor=0, goal=0)
@@ -157,7 +160,9 @@ def _draining(directory: Path, options: argparse.Namespace) -> None:
                 server.start()
                 time.sleep(options.seconds / 2)
             outcome = clients.stop()
-    _report_reads("draining", outcome, outcome.reads, f"{len(codes)} restarts of one of two servers, deadline 1 s")
+    report_reads(
+        "faults.draining", outcome, outcome.reads, f"{len(codes)} restarts of one of two servers, deadline 1 s"
+    )
     report("faults.draining.exit-codes", sum(code != 0 for code in codes), "servers", floor=0, goal=0)
     report("faults.draining.wrong-answers", len(outcome.wrong), "answers", floor=0, goal=0)
 
@@ -174,27 +179,6 @@ def _load(bed: Bed, options: argparse.Namespace, event_rate: float = 0.0) -> Loa
         event_deadline=1.0,
         control=options.control,
     )
-
-
-def _report_reads(name: str, outcome: Outcome, reads: Sequence[Call], scene: str) -> None:
-    failed, missed = len(outcome.failed_reads), sum(bool(call.error) for call in outcome.controls)
-    against = f"{len(reads)} calls; {scene}; a bare echo beside them missed {missed} of {len(outcome.controls)}"
-    report(f"faults.{name}.failed-calls", failed, "calls", against=against, floor=0, goal=0)
-    unexplained = len(_unexplained(outcome))
-    against = "failed while the bare echo did not miss the same deadline"
-    report(f"faults.{name}.unexplained-failures", unexplained, "calls", against=against, floor=0, goal=0)
-    for call in (*outcome.failed_reads[:2], *outcome.wrong[:2]):
-        print(f"# {call}", flush=True)
-
-
-def _unexplained(outcome: Outcome) -> list[Call]:
-    """Give the failed reads that overlap with no missed echo: the machine was there, and still there was no answer."""
-    missed = [call for call in outcome.controls if call.error]
-    return [
-        call
-        for call in outcome.failed_reads
-        if not any(echo.begun <= call.ended and call.begun <= echo.ended for echo in missed)
-    ]
 
 
 def _report_latency(name: str, calls: Sequence[Call], beside: Sequence[Call], before: Sequence[Call] = ()) -> None:

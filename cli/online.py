@@ -30,6 +30,9 @@ def serve(
     ready_file: Annotated[
         Path | None, typer.Option("--ready-file", help="Where to write the addresses once they are open.")
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", help="How many processes; each takes a core and a port of its own.")
+    ] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="The transport: auto, envoy or grpcio.")] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")] = None,
     print_envoy_config: Annotated[
@@ -52,6 +55,7 @@ def serve(
         "redis_url": redis_url,
         "tenant": tenant,
         "ready_file": ready_file,
+        "processes": processes,
         "engine": engine,
         "log_level": log_level,
     }

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from models.errors import DangolError, InvalidInputError, UnavailableError
+from models.errors import DangolError, UnavailableError
 from models.registry import Registry
 from service.handlers.admission import Admission
-from service.handlers.api import SERVICE_NAMES, Api
+from service.handlers.api import EARLY_SERVICES, SERVICE_NAMES, Api
 from service.handlers.caller import Caller
 from service.handlers.catalog_handlers import CatalogHandlers
 from service.handlers.customer_handlers import CustomerHandlers
@@ -30,8 +30,9 @@ from service.handlers.offers import OfferHandlers
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots, SnapshotSettings
 from service.handlers.telemetry import Telemetry
+from service.metrics_server import serving_metrics
 from service.redis_access import redis_settings
-from service.settings import Settings, split_address
+from service.settings import Settings
 from service.store.connection import RedisSettings
 from service.store.health import RedisHealth
 from service.store.store import Store
@@ -80,7 +81,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     """Make every part and hand it what it needs."""
     registry = CollectorRegistry()
     telemetry = Telemetry(registry, settings.hash_key, log_calls=settings.log_calls)
-    health = Health(SERVICE_NAMES)
+    health = Health(SERVICE_NAMES, EARLY_SERVICES)
     admission = Admission(settings.maximal_calls)
     snapshots = Snapshots(
         store.models,
@@ -165,22 +166,11 @@ async def _opened(settings: RedisSettings) -> AsyncIterator[Store]:
 @contextlib.contextmanager
 def _metrics(settings: Settings, registry: CollectorRegistry) -> Iterator[int | None]:
     """Serve metrics over HTTP and give the port; None when they are off."""
-    if settings.metrics_listen == "off":
-        yield None
-        return
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
-    host, port = split_address(settings.metrics_listen)
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        raise InvalidInputError("metrics_listen", f"cannot listen on {settings.metrics_listen}") from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    if settings.metrics_listen != "off":
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+    with serving_metrics(settings.metrics_listen, registry) as port:
+        yield port
 
 
 async def _warn_of(redis: RedisHealth, log: structlog.stdlib.BoundLogger) -> None:

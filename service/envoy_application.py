@@ -2,16 +2,15 @@
 
 import asyncio
 import os
-from typing import Any
 
 import structlog
 
-from models.errors import DangolError, InvalidInputError, UnavailableError
+from models.errors import UnavailableError
 from service.composition import Running, running
 from service.engines.envoy.application import GrpcApplication, Scope, Send
 from service.engines.envoy.attendant import Receive
-from service.engines.envoy.lifeline import Lifeline
 from service.handlers.logs import configure_logs
+from service.lifeline import Lifeline, confession
 from service.settings import Settings, handed_over
 
 
@@ -68,6 +67,8 @@ async def _obey(lifeline: Lifeline, server: Running) -> None:
         match word["order"]:
             case "health-off":
                 server.parts.health.shut_down()
+            case "end-watches":
+                server.parts.health.end_watches()
             case "finish":
                 await server.parts.admission.wait_until_idle(word["timeout"])
                 lifeline.tell(in_flight=server.parts.admission.in_flight)
@@ -84,15 +85,7 @@ async def _watch(task: asyncio.Task[None], lifeline: Lifeline) -> None:
 
 def _confess(lifeline: Lifeline, error: Exception) -> None:
     structlog.get_logger("dangol").error("the server cannot go on", exc_info=error)
-    known = isinstance(error, DangolError)
-    facts: dict[str, Any] = {
-        "error": type(error).__name__ if known else "DangolError",
-        "field": error.field if isinstance(error, InvalidInputError) else "",
-        "problem": str(error) if known else "something unexpected went wrong; the log says what",
-    }
-    if isinstance(error, InvalidInputError):
-        facts["problem"] = error.problem
-    lifeline.tell(**facts)
+    lifeline.tell(**confession(error))
 
 
 def _end() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from models import errors
-from models.errors import DangolError, InvalidInputError, UnavailableError
+from models.errors import UnavailableError
 from service.engines.envoy.configuration import Configuration, EnvoySettings, configuration
-from service.engines.envoy.lifeline import Word
 from service.engines.envoy.process import EnvoyProcess, check_port
+from service.lifeline import or_raise
 from service.process import engine_settings, stop_on_signals, tell_ready
 from service.settings import Settings, hand_over
 
@@ -26,12 +25,13 @@ async def supervise(settings: Settings, redis_url: str) -> None:
     with tempfile.TemporaryDirectory(prefix="dangol-") as temporary:
         admin = admin_address(settings, Path(temporary))
         engine = engine_settings(settings)
-        check_port(engine.host, engine.port)
+        if not engine.share_port:
+            check_port(engine.host, engine.port)
         written = envoy_configuration(settings, admin)
         envoy = await EnvoyProcess.start(Path(temporary), written, admin, settings.log_level)
         try:
             envoy.lifeline.tell(settings=hand_over(settings, redis_url=redis_url))
-            ready = _or_raise(await envoy.wait_until_ready())
+            ready = or_raise(await envoy.wait_until_ready())
             tell_ready(settings, await envoy.wait_for_port(), ready["metrics_port"])
             await _until_stopped(stopping, envoy)
             await _drain(envoy, settings, log)
@@ -62,7 +62,7 @@ async def _until_stopped(stopping: asyncio.Event, envoy: EnvoyProcess) -> None:
     if waiting.done():
         return
     if word.done() and (heard := word.result()) is not None:
-        _or_raise(heard)
+        or_raise(heard)
     raise UnavailableError("Envoy ended by itself; its log says why")
 
 
@@ -74,18 +74,9 @@ async def _drain(envoy: EnvoyProcess, settings: Settings, log: structlog.stdlib.
     with contextlib.suppress(OSError):
         await envoy.fail_health_check()
         await asyncio.sleep(settings.drain_delay)
+        envoy.lifeline.tell(order="end-watches")
         await envoy.drain()
     envoy.lifeline.tell(order="finish", timeout=settings.drain_timeout)
     heard = await envoy.lifeline.hear()
     if heard is None or heard["in_flight"]:
         log.warning("calls were cut off", in_flight=heard and heard["in_flight"])
-
-
-def _or_raise(word: Word) -> Word:
-    """Give a word back, or raise the error that it tells of."""
-    if "error" not in word:
-        return word
-    kind = getattr(errors, word["error"], DangolError)
-    if issubclass(kind, InvalidInputError):
-        raise kind(word["field"], word["problem"])
-    raise kind(word["problem"])

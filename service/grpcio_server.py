@@ -39,6 +39,7 @@ async def _drain(engine: Engine, server: Running, settings: Settings, log: struc
     log.info("draining", in_flight=admission.in_flight)
     server.parts.health.shut_down()
     await asyncio.sleep(settings.drain_delay)
+    server.parts.health.end_watches()
     stopping = asyncio.create_task(engine.stop(settings.drain_timeout))
     if not await admission.wait_until_idle(settings.drain_timeout):
         log.warning("calls were cut off", in_flight=admission.in_flight)

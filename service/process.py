@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import Mapping
 
 import structlog
 
@@ -24,6 +25,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         minimal_ping_interval=settings.minimal_ping_interval,
         maximal_connection_age=settings.maximal_connection_age,
         maximal_streams=settings.maximal_streams,
+        share_port=settings.share_port,
         tls=_tls_settings(settings),
     )
 
@@ -41,9 +43,14 @@ def tell_ready(settings: Settings, port: int, metrics_port: int | None) -> None:
     if metrics_port is not None:
         addresses["metrics_address"] = f"{split_address(settings.metrics_listen)[0]}:{metrics_port}"
     structlog.get_logger("dangol").info("listening", engine=settings.engine, **addresses)
+    write_ready_file(settings, addresses)
+
+
+def write_ready_file(settings: Settings, facts: Mapping[str, object]) -> None:
+    """Write facts as JSON into the ready file, if one is wanted; it appears whole."""
     if settings.ready_file is not None:
         beside = settings.ready_file.with_name(f".{settings.ready_file.name}.writing")
-        beside.write_text(json.dumps(addresses))
+        beside.write_text(json.dumps(facts))
         beside.replace(settings.ready_file)
 
 

@@ -1,4 +1,4 @@
-"""The server's process: chooses the engine and hands over to the server that runs it."""
+"""The server's process: chooses the engine and hands over to what runs it, one process or several."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from models.errors import InvalidInputError
 from service.engines.envoy.availability import obstacle
 from service.engines.envoy.configuration import as_text
 from service.envoy_supervisor import admin_address, envoy_configuration, supervise
+from service.fleet import supervise_fleet
 from service.handlers.logs import configure_logs
 from service.settings import Settings
 from service.store.embedded import EmbeddedRedis
@@ -23,13 +24,18 @@ def serve(settings: Settings) -> None:
     configure_logs(settings.log_level)
     chosen = settings.model_copy(update={"engine": choose_engine(settings.engine)})
     with _redis_url(chosen) as url:
-        if chosen.engine == "envoy":
-            uvloop.run(supervise(chosen, url))
-        else:
-            # What answers calls takes a second to load; the supervisor of Envoy does without.
-            from service.grpcio_server import serve_with_grpcio  # noqa: PLC0415
+        uvloop.run(serve_alone(chosen, url) if chosen.processes == 1 else supervise_fleet(chosen, url))
 
-            uvloop.run(serve_with_grpcio(chosen, url))
+
+async def serve_alone(settings: Settings, redis_url: str) -> None:
+    """Serve with one process and the engine that is chosen; ends and errors as :func:`serve`."""
+    if settings.engine == "envoy":
+        await supervise(settings, redis_url)
+    else:
+        # What answers calls takes a second to load; the supervisors do without.
+        from service.grpcio_server import serve_with_grpcio  # noqa: PLC0415
+
+        await serve_with_grpcio(settings, redis_url)
 
 
 def envoy_configuration_text(settings: Settings) -> str:

@@ -31,6 +31,10 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".dangol"), description="Directory of the private Redis and of the models")
     listen: Listen = Field("127.0.0.1:7411", description="Address for gRPC; port 0 takes a free one")
+    processes: int = Field(
+        1, ge=1, le=256, description="Server processes that are kept running, on this port and the next ones"
+    )
+    share_port: bool = Field(False, description="Whether other processes may listen on the same port (SO_REUSEPORT)")
     engine: Literal["auto", "envoy", "grpcio"] = Field(
         "grpcio", description="Transport; `auto` takes Envoy where it can run, and grpcio elsewhere"
     )
@@ -106,6 +110,15 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate_file and tls_key_file belong together")
         if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
             raise ValueError("tls_client_ca_file needs tls_certificate_file")
+        return self
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> Self:
+        port = split_address(self.listen)[1]
+        if port and not self.share_port and port + self.processes - 1 > 65_535:
+            raise ValueError("processes: there are not so many ports above that of listen")
+        if self.processes > 1 and self.envoy_admin != "off":
+            raise ValueError("envoy_admin: one port cannot be that of several processes; leave it off")
         return self
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ class Bed:
     @property
     def target(self) -> str:
         """Name all servers to a client."""
-        return "ipv4:" + ",".join(server.address for server in self.servers)
+        return "ipv4:" + ",".join(address for server in self.servers for address in server.addresses)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 _PATIENCE = 60.0  # seconds; only a broken server takes so long
 
@@ -49,6 +49,7 @@ class ServerProcess:
         self._redis_url = redis_url
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = home / f"{name}.json"
         self.address = "127.0.0.1:0"
 
     def __enter__(self) -> Self:
@@ -69,21 +70,43 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start and wait until it listens."""
-        ready = self._home / f"{self._name}.json"
-        ready.unlink(missing_ok=True)
+        self._ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "cli.main", "--home", str(self._home), "serve", "--listen", self.address]
-        command += ["--metrics-listen", "off", "--ready-file", str(ready), "--redis-url", self._redis_url]
+        command += ["--metrics-listen", "off", "--ready-file", str(self._ready), "--redis-url", self._redis_url]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(self._settings)
             )
         deadline = time.monotonic() + _PATIENCE
-        while not ready.exists():
+        while not self._ready.exists():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 msg = f"the server does not start; see {self.log}"
                 raise RuntimeError(msg)
             time.sleep(0.01)
-        self.address = str(json.loads(ready.read_text())["address"])
+        self.address = str(self._told["address"])
+
+    @property
+    def addresses(self) -> list[str]:
+        """Give the addresses of all its processes."""
+        addresses: list[str] = self._told.get("addresses", [self.address])
+        return addresses
+
+    def renew(self) -> None:
+        """Have each of its processes restarted, one after the other, and return when all have been."""
+        before = set(self._told["process_ids"])
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 2 * _PATIENCE
+        while not before.isdisjoint(self._told["process_ids"]):
+            if time.monotonic() > deadline:
+                msg = f"the processes are not restarted; see {self.log}"
+                raise RuntimeError(msg)
+            time.sleep(0.02)
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self._ready.read_text())
+        return told
 
     def terminate(self) -> None:
         """Send SIGTERM."""

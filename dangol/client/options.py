@@ -45,6 +45,7 @@ def _names() -> list[dict[str, str]]:
 
 SERVICE_CONFIG: dict[str, Any] = {
     "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": "dangol.v1.CatalogService"},
     "methodConfig": [
         {
             "name": _names(),
@@ -61,7 +62,9 @@ SERVICE_CONFIG: dict[str, Any] = {
 }
 """The gRPC service config of every channel; clients in other languages may take it over as it is.
 
-Only UNAVAILABLE is tried again, at most three times, and no longer when most calls fail.
+Only UNAVAILABLE is tried again, at most three times, and no longer when most calls fail. The client watches the health
+of every server, so that one that is about to end gets no more calls before it ends; the service named there is the one
+that is well from the start of a server to its drain.
 Format: https://github.com/grpc/grpc/blob/master/doc/service_config.md
 """
 

@@ -39,7 +39,10 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Says where an engine listens and what it refuses. Sizes are bytes, times seconds."""
+    """Says where an engine listens and what it refuses. Sizes are bytes, times seconds.
+
+    With ``share_port`` other processes of the same user may listen on the port too (SO_REUSEPORT).
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -50,6 +53,7 @@ class EngineSettings:
     minimal_ping_interval: float = 10.0
     maximal_connection_age: float = 0.0
     maximal_streams: int = 1024
+    share_port: bool = False
     tls: TlsSettings | None = None
 
 

@@ -118,7 +118,7 @@ def _options(settings: EngineSettings) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", settings.maximal_streams),
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(settings.minimal_ping_interval)),
         # Each process has a port of its own unless the operator shares one on purpose; a taken port is an error.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(settings.share_port)),
     ]
     if settings.maximal_connection_age > 0:
         options.append(("grpc.max_connection_age_ms", _milliseconds(settings.maximal_connection_age)))

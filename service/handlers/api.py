@@ -28,6 +28,9 @@ SERVICE_NAMES = tuple(
 )
 """The services of our own, by which health can be asked."""
 
+EARLY_SERVICES = tuple(service.full_name for service in (EVENT_SERVICE, CATALOG_SERVICE, MODEL_SERVICE))
+"""Those among them that answer before a model is loaded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Api:

@@ -15,11 +15,16 @@ _Status = health_pb2.HealthCheckResponse
 class Health:
     """Starts as NOT_SERVING; says SERVING between :meth:`set_serving` and :meth:`shut_down`."""
 
-    def __init__(self, services: Iterable[str]) -> None:
-        """``services`` are full names such as ``dangol.v1.OfferService``; the overall one, "", is added."""
+    def __init__(self, services: Iterable[str], early_services: Iterable[str] = ()) -> None:
+        """``services`` are full names such as ``dangol.v1.OfferService``; the overall one, "", is added.
+
+        ``early_services`` are those among them that serve from the start.
+        """
         self._services = frozenset(services) | {""}
+        self._early_services = frozenset(early_services)
         self._serving = False
         self._shut_down = False
+        self._ended = False
         self._changed = asyncio.Event()
 
     @property
@@ -34,9 +39,14 @@ class Health:
             self._tell_watchers()
 
     def shut_down(self) -> None:
-        """Say NOT_SERVING for good and end every watch."""
+        """Say NOT_SERVING for good."""
         self._serving = False
         self._shut_down = True
+        self._tell_watchers()
+
+    def end_watches(self) -> None:
+        """End every watch. Not before the server goes: clients begin a watch that ended anew at once."""
+        self._ended = True
         self._tell_watchers()
 
     async def check(
@@ -59,7 +69,7 @@ class Health:
     async def watch(
         self, _caller: Caller, requests: AsyncIterator[health_pb2.HealthCheckRequest], _context: Context
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Tell the status of a service now and whenever it changes, until the server shuts down."""
+        """Tell the status of a service now and whenever it changes, until :meth:`end_watches`."""
         async for request in requests:
             told: int | None = None
             while True:
@@ -68,14 +78,15 @@ class Health:
                 if status != told:
                     yield _Status(status=status)
                     told = status
-                if self._shut_down:
+                if self._ended:
                     return
                 await changed.wait()
 
     def _status_of(self, service: str) -> health_pb2.HealthCheckResponse.ServingStatus:
         if service not in self._services:
             return _Status.SERVICE_UNKNOWN
-        return _Status.SERVING if self._serving else _Status.NOT_SERVING
+        serving = self._serving or (service in self._early_services and not self._shut_down)
+        return _Status.SERVING if serving else _Status.NOT_SERVING
 
     def _tell_watchers(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

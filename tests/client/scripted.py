@@ -29,8 +29,10 @@ class _AnyMethod(grpc.GenericRpcHandler):
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         method = handler_call_details.method
+        if method == "/grpc.health.v1.Health/Watch":
+            return None  # UNIMPLEMENTED: clients take such a server for healthy
 
         def behaviour(request: bytes, context: grpc.ServicerContext) -> bytes:
             return self._script.handle(method, request, context)

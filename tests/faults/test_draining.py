@@ -35,6 +35,20 @@ def test_no_call_fails_while_one_of_two_servers_is_drained_and_started_again(bed
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_no_call_fails_while_a_fleet_is_renewed(tmp_path: Path, engine: str) -> None:
+    settings = {"read_timeout": 0.3, "log_level": "warning", "processes": 2, "engine": engine}
+    with (
+        running_bed(tmp_path, settings=settings) as bed,
+        running_clients(Load(bed.target, bed.shop, DEADLINE, rate=60, batch_rate=5)) as clients,
+    ):
+        bed.servers[0].renew()
+        outcome = clients.stop()
+    assert outcome.failed_reads == []
+    assert outcome.wrong == []
+    assert len({call.server for call in outcome.reads}) >= 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_call_in_flight_is_finished_before_the_server_ends(tmp_path: Path, engine: str) -> None:
     event = Event(event_id="last", customer_id="ada", event_type="search", query=PADDING)
     event.event_time.GetCurrentTime()

@@ -28,7 +28,7 @@ _START = {"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYP
 _FINE = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
 _NOTHING = {"type": "http.response.body", "body": b"", "more_body": False}
 _NO_GRPC = {"type": "http.response.start", "status": 415, "headers": []}
-_QUESTION_INTERVAL = 0.1  # seconds between two looks whether the caller of a stream is still there
+_FIRST_QUESTION, _LATER_QUESTION = 0.1, 2.0  # seconds between two looks whether the caller of a stream is still there
 _FULL = 2  # messages of a stream that are read ahead
 
 
@@ -133,7 +133,7 @@ class _Exchange:
 
     async def _pump(self, task: asyncio.Task[Any]) -> None:
         """Bring requests in; when the caller has gone, end the call."""
-        more = True
+        more, interval = True, _FIRST_QUESTION
         while True:
             self._is_receiving = True
             event = await self._receive()
@@ -143,7 +143,9 @@ class _Exchange:
                 return
             if not more:
                 # Asked after the end of the request, Envoy says at once how things stand (see Attendant).
-                await asyncio.sleep(_QUESTION_INTERVAL)
+                # Every client watches health, silently for as long as all is well: many of those must not cost much.
+                await asyncio.sleep(interval)
+                interval = min(2 * interval, _LATER_QUESTION)
                 continue
             more = event.get("more_body", False)
             try:

@@ -54,8 +54,8 @@ def _listener(engine: EngineSettings, envoy: EnvoySettings, application: str) ->
     return {
         "name": LISTENER,
         "address": {"socket_address": {"address": _ip_address(engine.host), "port_value": engine.port}},
-        # A port that somebody else listens on is an error, not a port to be shared.
-        "enable_reuse_port": False,
+        # A port that somebody else listens on is an error, unless it is shared on purpose.
+        "enable_reuse_port": engine.share_port,
         "filter_chains": [chain],
     }
 

@@ -15,7 +15,7 @@ from models.errors import InvalidInputError, UnavailableError
 from service.engines.envoy.admin import Admin
 from service.engines.envoy.availability import python_variables
 from service.engines.envoy.configuration import LISTENER, Configuration
-from service.engines.envoy.lifeline import Lifeline, Word
+from service.lifeline import Lifeline, Word
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _LOG_FORMAT = '{"level":"%l","event":"envoy","timestamp":"%Y-%m-%dT%T.%fZ","logger":"%n","text":"%j"}'

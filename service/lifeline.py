@@ -1,6 +1,6 @@
-"""What the supervising process and the Python inside Envoy tell each other: lines of JSON over one socket.
+"""What a supervising process and a process under it tell each other: lines of JSON over one socket.
 
-The socket is Envoy's standard input. When one side ends, the other sees it.
+The socket is the standard input of the lower process. When one side ends, the other sees it.
 """
 
 import asyncio
@@ -8,6 +8,9 @@ import json
 import os
 import socket
 from typing import Any, Self
+
+from models import errors
+from models.errors import DangolError, InvalidInputError
 
 Word = dict[str, Any]
 
@@ -47,5 +50,24 @@ class Lifeline:
         return word
 
     def close(self) -> None:
-        """End it."""
+        """End it; what was told still arrives."""
         self._writer.close()
+
+
+def confession(error: Exception) -> Word:
+    """Put an error into words; of one that nobody expected only that the log has it."""
+    if isinstance(error, InvalidInputError):
+        return {"error": type(error).__name__, "field": error.field, "problem": error.problem}
+    if isinstance(error, DangolError):
+        return {"error": type(error).__name__, "field": "", "problem": str(error)}
+    return {"error": "DangolError", "field": "", "problem": "something unexpected went wrong; the log says what"}
+
+
+def or_raise(word: Word) -> Word:
+    """Give a word back, or raise the error that it confesses."""
+    if "error" not in word:
+        return word
+    kind = getattr(errors, word["error"], DangolError)
+    if issubclass(kind, InvalidInputError):
+        raise kind(word["field"], word["problem"])
+    raise kind(word["problem"])
