@@ -8,8 +8,9 @@ from rich.console import Console
 
 from cli.output import plain_table
 from models.manifest import Manifest
-from training.evaluation import ALL, NEW, OURS, OWN_FREQUENCY, POPULAR_NOW, MetricRow, rows_of
+from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW, MetricRow, rows_of
 from training.job import TrainingResult
+from training.scopes import ALL, NEW_TO_CUSTOMER
 
 _LISTS = {
     OURS: "[bold]Dangol[/bold]",
@@ -76,7 +77,9 @@ def show_evaluation(console: Console, manifest: Manifest) -> None:
     for lists, name in _LISTS.items():
         row = rows.get((lists, ALL))
         if row is not None:
-            table.add_row(name, *(_value(row, key) for key, _ in _MEASURES), _value(rows.get((lists, NEW)), "ndcg@20"))
+            table.add_row(
+                name, *(_value(row, key) for key, _ in _MEASURES), _value(rows.get((lists, NEW_TO_CUSTOMER)), "ndcg@20")
+            )
     console.print(table)
 
 

@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.backtest import Backtest, decode_backtest, encode_backtest
 from models.candidates import CANDIDATE, MAXIMAL_EVIDENCE, NO_EVIDENCE, VIEWED_FLAG, CandidateTable
 from models.errors import ArtifactError, InvalidInputError
 from models.item_model import ItemModel, decode_item_model, encode_item_model
@@ -29,6 +30,7 @@ from models.vocabulary import pack_ids, unpack_ids
 
 ITEMS_FILE = "items.npz"
 FACTORS_FILE = "factors.npz"
+BACKTEST_FILE = "backtest.npz"
 LISTS_FILE = "lists-{:05d}.npz"
 WRITING_PREFIX = ".writing-"
 MAXIMAL_CHUNK = 65_536
@@ -92,6 +94,10 @@ class ArtifactWriter:
         )
         self._lists_count += 1
 
+    def write_backtest(self, backtest: Backtest) -> None:
+        """Write what the model was judged by; an artifact that was not judged has none."""
+        self._write(BACKTEST_FILE, encode_backtest(backtest))
+
     def finish(
         self,
         *,
@@ -152,6 +158,13 @@ class Artifact:
         if factors.ndim != 2 or len(factors) != self.manifest.counts["items"] or not np.isfinite(factors).all():
             raise ArtifactError(str(path), "the factors do not fit the items")
         return factors
+
+    def backtest(self) -> Backtest | None:
+        """Give what the model was judged by, None when it was not judged."""
+        if BACKTEST_FILE not in self.manifest.files:
+            return None
+        path = self.directory / BACKTEST_FILE
+        return decode_backtest(path.read_bytes(), self.manifest.counts["items"], str(path))
 
     def lists(self) -> Iterator[CandidateTable]:
         """Give the lists, one file after the other. ArtifactError when a file cannot be what the format says."""

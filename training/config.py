@@ -97,6 +97,9 @@ class TrainingConfiguration(_Model):
     minimal_segment_customers: int = Field(default=20, ge=1)
     blend_customers: int = Field(default=3_000, ge=1, description="Customers sampled to fit the blend, per window.")
     evaluation_customers: int = Field(default=10_000, ge=1, description="Hold-out customers sampled to evaluate.")
+    evaluation_windows: int = Field(
+        default=1, ge=1, le=12, description="Label windows that judge, one before the other."
+    )
     refused_sample: int = Field(default=20, ge=0, description="Refused rows kept per reason.")
     seed: int = Field(default=1, ge=0, lt=2**32)
     factors: FactorSettings = FactorSettings()

@@ -1,35 +1,56 @@
-"""Lists against what came later, always beside the trivial lists that a model has to beat."""
+"""Lists against what came later, beside the trivial lists that a model has to beat, and how far it may be chance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training import metrics
+from models.candidates import BOUGHT_FLAG, Source
+from training import metrics, variety
+from training.calibration import calibration
 from training.chunk import Chunk, best_per_owner, chunk_of
-from training.features import find_cells
-from training.interactions import Interactions
-from training.metrics import Hits, Labels
+from training.features import Cutoff
+from training.metrics import Hits, Labels, Ratio, hits_of
+from training.ranking import RankedLists
+from training.resampling import chances, intervals
+from training.scopes import ALL, SCOPES, Judged, young_items
 from training.sources.popular import Popular
 from training.sources.source import NOTHING
 
 OURS, OWN_FREQUENCY, POPULAR_NOW = "dangol", "own-frequency", "popular-now"
-ALL, NEW = "all", "new-to-customer"
 PLACES = (10, 20, 50)
-_ACTIVITY = ((0, 0, "bought-0"), (1, 9, "bought-1-9"), (10, 49, "bought-10-49"), (50, 2**31, "bought-50-or-more"))
+MAIN_PLACES = PLACES[1]
+"""Where a difference is tested, and variety is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """Is one line of the table: how good one kind of list was for some customers."""
+    """Is one line of the table: how good one kind of list was for some customers, and between which bounds."""
 
     lists: str
     scope: str
     customers: int
     values: Mapping[str, float]
+    intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Is a paired difference over the same customers: ``difference`` above 0 where ``lists`` is the better one.
+
+    ``interval`` is its bootstrap interval of 95 %, ``chance`` that of a difference as large between equal lists.
+    """
+
+    lists: str
+    against: str
+    scope: str
+    metric: str
+    difference: float
+    interval: Sequence[float]
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +62,107 @@ class EvaluationSetting:
     customers_in_window: int
     customer_rows: NDArray[np.int64]
     labels: Labels
+    seed: int
 
 
-def evaluate(setting: EvaluationSetting, interactions: Interactions, lists: NDArray[np.int64]) -> dict[str, Any]:
+def evaluate(setting: EvaluationSetting, cutoff: Cutoff, ranked: RankedLists) -> dict[str, Any]:
     """Compare our lists (n, k) and the trivial ones with the labels; JSON for the manifest."""
+    interactions, labels = cutoff.interactions, setting.labels
     chunk = chunk_of(interactions, setting.customer_rows)
-    competitors = {
-        OURS: lists,
-        OWN_FREQUENCY: own_frequency(chunk, lists.shape[1]),
-        POPULAR_NOW: Popular(interactions.recent_buyers, lists.shape[1]).propose(chunk).item_rows,
+    width = ranked.item_rows.shape[1]
+    rivals = {
+        OURS: ranked.item_rows,
+        OWN_FREQUENCY: own_frequency(chunk, width),
+        POPULAR_NOW: Popular(interactions.recent_buyers, width).propose(chunk).item_rows,
     }
-    rows = [row for name, rival in competitors.items() for row in _judge(name, rival, setting.labels, chunk)]
+    judged = Judged(labels, chunk, young_items(chunk))
+    table = measure(judged, rivals)
+    known = interactions.buyers(0) > 0
     return {
         "window": {"first_time": _iso(setting.first_second), "stop_time": _iso(setting.stop_second)},
         "customers_in_window": setting.customers_in_window,
         "customers_evaluated": len(setting.customer_rows),
-        "rows": [
-            {"lists": row.lists, "scope": row.scope, "customers": row.customers, "values": dict(row.values)}
-            for row in rows
-        ],
+        "unknown_items_share": round(float((~known[labels.item_rows]).mean()) if len(labels.owners) else 0.0, 6),
+        "rows": _rows(table, _variety(rivals, chunk, cutoff), setting.seed),
+        "comparisons": compare(table, OURS, (OWN_FREQUENCY, POPULAR_NOW), setting.seed),
+        "popularity": {
+            name: variety.by_popularity(
+                lists[:, :MAIN_PLACES], interactions.buyers(), labels.item_rows, np.flatnonzero(known)
+            )
+            for name, lists in rivals.items()
+        },
+        "sources": _source_shares(ranked, labels),
+        "calibration": _calibration(ranked, labels),
     }
 
 
 def rows_of(evaluation: Mapping[str, Any]) -> Sequence[MetricRow]:
     """Read the table out of a manifest's ``metrics["evaluation"]``; empty when nothing was evaluated."""
     return [
-        MetricRow(row["lists"], row["scope"], row["customers"], row["values"]) for row in evaluation.get("rows", ())
+        MetricRow(row["lists"], row["scope"], row["customers"], row["values"], row.get("intervals", {}))
+        for row in evaluation.get("rows", ())
+    ]
+
+
+def comparisons_of(evaluation: Mapping[str, Any]) -> Sequence[Comparison]:
+    """Read the paired differences out of a manifest's ``metrics["evaluation"]``; empty where there are none."""
+    return [Comparison(**entry) for entry in evaluation.get("comparisons", ())]
+
+
+Table = Mapping[tuple[str, str], Mapping[str, Ratio]]
+"""Measures by name, for each pair of lists and scope that has any customer."""
+
+
+def measure(judged: Judged, rivals: Mapping[str, NDArray[np.int64]]) -> Table:
+    """Measure lists (n, k) by name, in every scope and every band of activity that has something to be found."""
+    table: dict[tuple[str, str], Mapping[str, Ratio]] = {}
+    for scope in SCOPES:
+        labels = judged.labels_in(scope)
+        if len(labels.owners) == 0 and scope.name != ALL:
+            continue
+        for name, lists in rivals.items():
+            hits = hits_of(judged.lists_in(scope, lists), labels)
+            table[name, scope.name] = measures(hits)
+            if scope.name == ALL:
+                for band, members in judged.activity():
+                    table[name, band] = measures(hits.only(members))
+    return table
+
+
+def measures(hits: Hits) -> Mapping[str, Ratio]:
+    """Give every measure by its name."""
+    named = {"mrr": metrics.reciprocal_rank(hits)}
+    for k in PLACES:
+        named[f"recall@{k}"] = metrics.recall(hits, k)
+        named[f"ndcg@{k}"] = metrics.ndcg(hits, k)
+        named[f"revenue-share@{k}"] = metrics.revenue_share(hits, k)
+    return named
+
+
+def compare(table: Table, ours: str, others: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """Take the paired differences between ``ours`` and other lists, in every scope; JSON for the manifest."""
+    tested = ("mrr", *(f"{name}@{MAIN_PLACES}" for name in ("recall", "ndcg", "revenue-share")))
+    keys = [
+        (other, scope, metric)
+        for other in others
+        for name, scope in table
+        if name == ours and (other, scope) in table
+        for metric in tested
+    ]
+    pairs = [table[ours, scope][metric].minus(table[other, scope][metric]) for other, scope, metric in keys]
+    return [
+        {
+            "lists": ours,
+            "against": other,
+            "scope": scope,
+            "metric": metric,
+            "difference": round(pair.value, 6),
+            "interval": _rounded(bounds),
+            "chance": round(float(chance), 6),
+        }
+        for (other, scope, metric), pair, bounds, chance in zip(
+            keys, pairs, intervals(pairs, seed), chances(pairs, seed), strict=True
+        )
     ]
 
 
@@ -82,56 +178,68 @@ def own_frequency(chunk: Chunk, size: int) -> NDArray[np.int64]:
     return lists
 
 
-def without_bought(chunk: Chunk, lists: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Take out of lists (n, k) what the customers had bought before, the rest moving up."""
-    owners = np.broadcast_to(np.arange(len(chunk))[:, np.newaxis], lists.shape)
-    gone = was_bought(chunk, owners.ravel(), lists.ravel()).reshape(lists.shape) | (lists == NOTHING)
-    order = np.argsort(gone, axis=1, kind="stable")
-    return np.take_along_axis(np.where(gone, NOTHING, lists), order, axis=1)
-
-
-def was_bought(chunk: Chunk, owners: NDArray[np.int64], item_rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell for pairs whether the customer had bought the item before the cut."""
-    cells = find_cells(chunk, owners, item_rows)
-    bought = np.append(chunk.interactions.purchases > 0, False)
-    known: NDArray[np.bool_] = bought[cells] & (cells != NOTHING)
-    return known
-
-
-def _judge(name: str, lists: NDArray[np.int64], labels: Labels, chunk: Chunk) -> list[MetricRow]:
-    hits = metrics.hits_of(lists, labels)
-    new_labels = labels.where(~was_bought(chunk, labels.owners, labels.item_rows))
-    new_lists = without_bought(chunk, lists)
-    bought = np.bincount(chunk.owners[chunk.interactions.purchases[chunk.cells] > 0], minlength=len(chunk))
-    rows = [
-        MetricRow(name, ALL, len(chunk), _measure(hits) | _variety(lists, chunk.interactions)),
-        MetricRow(name, NEW, int((new_labels.counts() > 0).sum()), _measure(metrics.hits_of(new_lists, new_labels))),
+def _rows(table: Table, varied: Mapping[str, dict[str, float]], seed: int) -> list[dict[str, Any]]:
+    every = [ratio for named in table.values() for ratio in named.values()]
+    bounds = iter(intervals(every, seed))
+    return [
+        {
+            "lists": name,
+            "scope": scope,
+            "customers": int((named["mrr"].wholes > 0).sum()),
+            "values": {metric: round(ratio.value, 6) for metric, ratio in named.items()}
+            | (varied[name] if scope == ALL else {}),
+            "intervals": {metric: _rounded(next(bounds)) for metric in named},
+        }
+        for (name, scope), named in table.items()
     ]
-    for least, most, band in _ACTIVITY:
-        members = (bought >= least) & (bought <= most)
-        if members.any():
-            rows.append(MetricRow(name, band, int(members.sum()), _measure(hits.where(members))))
-    return rows
 
 
-def _measure(hits: Hits) -> dict[str, float]:
-    values = {"mrr": metrics.reciprocal_rank(hits)}
-    for k in PLACES:
-        values[f"recall@{k}"] = metrics.recall(hits, k)
-        values[f"ndcg@{k}"] = metrics.ndcg(hits, k)
-        values[f"revenue-share@{k}"] = metrics.revenue_share(hits, k)
-    return {name: round(value, 6) for name, value in values.items()}
-
-
-def _variety(lists: NDArray[np.int64], interactions: Interactions) -> dict[str, float]:
+def _variety(rivals: Mapping[str, NDArray[np.int64]], chunk: Chunk, cutoff: Cutoff) -> Mapping[str, dict[str, float]]:
+    interactions = chunk.interactions
     buyers = interactions.buyers()
     known_items = int((interactions.buyers(0) > 0).sum())
+    bought = interactions.purchases[chunk.cells] > 0
+    owners, item_rows = chunk.owners[bought], chunk.item_rows[bought]
+
+    def of(lists: NDArray[np.int64]) -> dict[str, float]:
+        first = lists[:, :MAIN_PLACES]
+        return {
+            "coverage": variety.coverage(first, known_items),
+            "novelty": variety.novelty(first, buyers, interactions.customers),
+            "personalization": variety.personalization(first, len(buyers)),
+            "concentration": variety.concentration(first, len(buyers)),
+            "popularity-lift": variety.popularity_lift(first, buyers, owners, item_rows),
+            "diversity": variety.inner_diversity(first, cutoff.factors.items),
+        }
+
     return {
-        f"coverage@{PLACES[1]}": round(metrics.coverage(lists, PLACES[1], known_items), 6),
-        f"novelty@{PLACES[1]}": round(
-            metrics.novelty(lists, PLACES[1], buyers.astype(np.float32), interactions.customers), 6
-        ),
+        name: {f"{measured}@{MAIN_PLACES}": round(value, 6) for measured, value in of(lists).items()}
+        for name, lists in rivals.items()
     }
+
+
+def _source_shares(ranked: RankedLists, labels: Labels) -> dict[str, dict[str, float]]:
+    """Tell, for each source, its share of the first places, and of what was bought from them."""
+    codes = ranked.sources[:, :MAIN_PLACES] & ~np.uint8(BOUGHT_FLAG)
+    is_hit = hits_of(ranked.item_rows[:, :MAIN_PLACES], labels).is_hit
+    places, found = max(int((codes > 0).sum()), 1), max(int(is_hit.sum()), 1)
+    return {
+        source.name.lower(): {
+            "listed": round(int((codes == source).sum()) / places, 6),
+            "bought": round(int((is_hit & (codes == source)).sum()) / found, 6),
+        }
+        for source in Source
+        if (codes == source).any()
+    }
+
+
+def _calibration(ranked: RankedLists, labels: Labels) -> dict[str, Any]:
+    listed = ranked.item_rows != NOTHING
+    return calibration(ranked.probabilities[listed], hits_of(ranked.item_rows, labels).is_hit[listed])
+
+
+def _rounded(bounds: NDArray[np.float64]) -> list[float]:
+    return [round(float(bound), 6) for bound in bounds]
 
 
 def _iso(second: int) -> str:

@@ -131,6 +131,11 @@ class EventStore:
         query = f"SELECT id FROM {quote_name(table)} WHERE row >= ? AND row < ? ORDER BY row"
         return [row[0] for row in self._connection.execute(query, [first, stop]).fetchall()]
 
+    def ids_at(self, table: str, rows: NDArray[np.int64]) -> list[str]:
+        """Give the ids of ``customers`` or ``items`` in these rows, which ascend."""
+        query = f"SELECT id FROM {quote_name(table)} WHERE row IN (SELECT unnest(CAST(? AS INTEGER[]))) ORDER BY row"
+        return [row[0] for row in self._connection.execute(query, [rows.tolist()]).fetchall()]
+
     def _create_raw(self) -> None:
         segments = "".join(f", segment_{index} VARCHAR" for index in range(len(self._segments)))
         self._connection.execute(

@@ -9,6 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from models.artifact import ArtifactWriter
+from models.backtest import NO_ITEM, WIDTH, Backtest
 from models.errors import InvalidInputError
 from models.item_model import ItemModel
 from models.manifest import Manifest
@@ -93,36 +94,52 @@ class _Run:
         self._factors: Factors | None = None
         self._examples = Examples()
         self._blend = sensible_blend()
+        self._evaluations: list[dict[str, Any]] = []
+        self._backtest: Backtest | None = None
 
     def write(self, writer: ArtifactWriter) -> Manifest:
         """Fit at each cut in turn, each fit beginning where the earlier one ended, and write the last."""
-        windows = self._plan
-        evaluation: dict[str, Any] = {}
-        earlier = self._cutoff_at(windows.blend.first)
-        if earlier:
-            self._learn_from(earlier[0], windows.blend)
-        del earlier
-        if windows.evaluation.first < windows.final:
-            middle = self._cutoff_at(windows.evaluation.first)
-            if middle:
-                evaluation = self._evaluate(middle[0])
-                self._learn_from(middle[0], windows.evaluation)
-            del middle
+        windows, final = self._plan.windows, self._plan.final
+        for number, window in enumerate(windows):
+            if window.first < final:
+                self._pass_through(window, judges=number > 0)
         self._examples = Examples()
-        final = self._cutoff_at(windows.final)
-        if final is None:
+        last = self._cutoff_at(final)
+        if last is None:
             raise InvalidInputError("until", "lies before every event; there is nothing to learn from")
-        cutoff, neighbors = final
-        if windows.evaluation.first >= windows.final:
-            evaluation = self._evaluate(cutoff)
+        cutoff, neighbors = last
+        if windows[-1].first >= final:
+            self._evaluate(cutoff, windows[-1])
         interactions = self._write_model(writer, cutoff, neighbors)
+        if self._backtest is not None:
+            writer.write_backtest(self._backtest)
         return writer.finish(
             first_event_time=self._summary.first_time,
-            last_event_time=datetime.fromtimestamp(min(self._summary.last_second, windows.final - 1), UTC),
+            last_event_time=datetime.fromtimestamp(min(self._summary.last_second, final - 1), UTC),
             counts=self._counts(interactions),
             configuration=self._configuration.for_manifest(),
-            metrics={"evaluation": evaluation, "blend": self._blend.describe(), "refused": dict(self._refused.counts)},
+            metrics={
+                "evaluation": self._evaluation(),
+                "blend": self._blend.describe(),
+                "refused": dict(self._refused.counts),
+            },
         )
+
+    def _pass_through(self, window: Window, *, judges: bool) -> None:
+        """Fit what is known before a window, let the window judge it if it does, and learn from the window."""
+        fitted = self._cutoff_at(window.first)
+        if fitted is None:
+            return
+        if judges:
+            self._evaluate(fitted[0], window)
+        self._learn_from(fitted[0], window)
+
+    def _evaluation(self) -> dict[str, Any]:
+        """Give the evaluation in the last window that judged, those in the earlier ones within it."""
+        if not self._evaluations:
+            return {}
+        *earlier, last = self._evaluations
+        return last | {"earlier_windows": earlier} if earlier else last
 
     def _cutoff_at(self, cut: int) -> tuple[Cutoff, ItemNeighbors] | None:
         """Fit everything on the events before the cut; None when there are none."""
@@ -160,19 +177,27 @@ class _Run:
                 stage.advance(len(part))
             self._blend = fit_blend(self._examples)
 
-    def _evaluate(self, cutoff: Cutoff) -> dict[str, Any]:
-        """Evaluate with the blend as it is now: it has seen nothing of the evaluation window."""
-        window = self._plan.evaluation
+    def _evaluate(self, cutoff: Cutoff, window: Window) -> None:
+        """Evaluate with the blend as it is now: it has seen nothing of the window."""
         in_window, rows, labels = draw_labels(
             self._store, self._configuration, window, self._configuration.evaluation_customers
         )
         if len(rows) == 0:
-            return {}
+            return
         with self._progress.stage("evaluate", len(rows)) as stage:
             lists = Ranker(cutoff, self._blend, self._configuration).rank(rows)
             stage.advance(len(rows))
-        setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels)
-        return evaluate(setting, cutoff.interactions, lists.item_rows)
+        seed = self._configuration.seed
+        setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels, seed)
+        self._evaluations.append(evaluate(setting, cutoff, lists))
+        kept = lists.item_rows[:, :WIDTH]
+        self._backtest = Backtest(
+            self._store.ids_at("customers", rows),
+            np.where(kept == NOTHING, NO_ITEM, kept).astype(np.uint32),
+            labels.owners.astype(np.uint32),
+            labels.item_rows.astype(np.uint32),
+            labels.values,
+        )
 
     def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, neighbors: ItemNeighbors) -> int:
         interactions = cutoff.interactions

@@ -50,9 +50,15 @@ class Hits:
     relevant: NDArray[np.int64]
     worth: NDArray[np.float64]
 
-    def where(self, customers: NDArray[np.bool_]) -> "Hits":
-        """Keep some of the customers."""
-        return Hits(self.is_hit[customers], self.values[customers], self.relevant[customers], self.worth[customers])
+    def only(self, customers: NDArray[np.bool_]) -> "Hits":
+        """Leave the other customers nothing to find, so that all stay in their places."""
+        kept = customers[:, np.newaxis]
+        return Hits(
+            self.is_hit & kept,
+            np.where(kept, self.values, 0.0),
+            np.where(customers, self.relevant, 0),
+            np.where(customers, self.worth, 0.0),
+        )
 
 
 def hits_of(lists: NDArray[np.int64], labels: Labels) -> Hits:
@@ -65,48 +71,54 @@ def hits_of(lists: NDArray[np.int64], labels: Labels) -> Hits:
     return Hits(is_hit, np.where(is_hit, values, 0.0), labels.counts(), worth.astype(np.float64))
 
 
-def recall(hits: Hits, k: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Holds a measure customer by customer: it is the sum of ``parts`` (n,) over the sum of ``wholes`` (n,).
+
+    For an average the wholes are 1, and both are 0 for a customer with nothing relevant. Kept apart like this, measures
+    can be taken again of resampled customers.
+    """
+
+    parts: NDArray[np.float64]
+    wholes: NDArray[np.float64]
+
+    @property
+    def value(self) -> float:
+        """Give the measure over all customers, 0 when there is nothing to measure."""
+        total = float(self.wholes.sum())
+        return float(self.parts.sum()) / total if total > 0 else 0.0
+
+    def minus(self, other: "Ratio") -> "Ratio":
+        """Give the difference of two measures of the same customers against the same labels."""
+        return Ratio(self.parts - other.parts, self.wholes)
+
+
+def recall(hits: Hits, k: int) -> Ratio:
     """Average, over customers with something relevant, the part of it among the first k."""
-    some = hits.relevant > 0
-    return _mean(hits.is_hit[some, :k].sum(axis=1) / hits.relevant[some])
+    return _average(hits.is_hit[:, :k].sum(axis=1) / np.maximum(hits.relevant, 1), hits)
 
 
-def ndcg(hits: Hits, k: int) -> float:
+def ndcg(hits: Hits, k: int) -> Ratio:
     """Average the discounted gain, 1 / log2(1 + rank) per hit, over the best that k places allow (Järvelin 2002)."""
-    some = hits.relevant > 0
     discounts = 1 / np.log2(np.arange(k) + 2)
-    found = hits.is_hit[some, :k]
+    found = hits.is_hit[:, :k]
     gain = found @ discounts[: found.shape[1]]
-    best = np.cumsum(discounts)[np.minimum(hits.relevant[some], k) - 1]
-    return _mean(gain / best)
+    best = np.cumsum(discounts)[np.clip(hits.relevant, 1, k) - 1]
+    return _average(gain / best, hits)
 
 
-def reciprocal_rank(hits: Hits) -> float:
+def reciprocal_rank(hits: Hits) -> Ratio:
     """Average 1 / rank of the first hit of each list, 0 without one."""
-    some = hits.relevant > 0
-    found = hits.is_hit[some]
+    found = hits.is_hit
     first = np.argmax(found, axis=1) if found.size else np.zeros(len(found))
-    return _mean(np.where(found.any(axis=1), 1 / (first + 1), 0))
+    return _average(np.where(found.any(axis=1), 1 / (first + 1), 0), hits)
 
 
-def revenue_share(hits: Hits, k: int) -> float:
+def revenue_share(hits: Hits, k: int) -> Ratio:
     """Divide what the customers spent on items among the first k by all that they spent."""
-    total = float(hits.worth.sum())
-    return float(hits.values[:, :k].sum()) / total if total > 0 else 0.0
+    return Ratio(hits.values[:, :k].sum(axis=1), hits.worth)
 
 
-def coverage(lists: NDArray[np.int64], k: int, items: int) -> float:
-    """Divide the distinct items among the first k of all lists by the items of the catalogue."""
-    shown = np.unique(lists[:, :k])
-    return int((shown != NOTHING).sum()) / items if items else 0.0
-
-
-def novelty(lists: NDArray[np.int64], k: int, buyers: NDArray[np.float32], customers: int) -> float:
-    """Average -log2 of the share of customers who bought an item, over the first k places, in bits (Zhou 2010)."""
-    shown = lists[:, :k]
-    shown = shown[shown != NOTHING]
-    return _mean(-np.log2(np.maximum(buyers[shown], 1) / max(customers, 1)))
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else 0.0
+def _average(values: NDArray[np.float64], hits: Hits) -> Ratio:
+    some = (hits.relevant > 0).astype(np.float64)
+    return Ratio(values * some, some)

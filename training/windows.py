@@ -17,23 +17,26 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Lays a run out in time: ``blend`` teaches the blend, ``evaluation`` judges, ``final`` cuts for the model."""
+    """Lays a run out in time: ``windows`` follow each other, ``final`` cuts for the model.
 
-    blend: Window
-    evaluation: Window
+    The first window only teaches the blend. The others judge what was learned before them and, if they lie before
+    ``final``, teach as well; the last is the one that the model is known by.
+    """
+
+    windows: tuple[Window, ...]
     final: int
 
 
 def plan(summary: EventSummary, configuration: TrainingConfiguration) -> Plan:
     """Place the windows at the end of the data, or around ``until`` when there are events after it.
 
-    Data shorter than four windows gets windows of a quarter of it.
+    Data shorter than four windows (one more for each further one that judges) gets shorter ones.
     """
     end = summary.last_second + 1
     until = end if configuration.until is None else min(end, int(configuration.until.timestamp()))
     span = int(configuration.holdout_days * SECONDS_PER_DAY)
-    length = max(1, min(span, (until - summary.first_second) // 4))
-    if until < end:
-        return Plan(Window(until - length, until), Window(until, min(end, until + span)), until)
-    evaluation = Window(until - length, until)
-    return Plan(Window(evaluation.first - length, evaluation.first), evaluation, until)
+    earlier = configuration.evaluation_windows
+    length = max(1, min(span, (until - summary.first_second) // (3 + earlier)))
+    last = Window(until, min(end, until + span)) if until < end else Window(until - length, until)
+    starts = [last.first - number * length for number in range(earlier, 0, -1)]
+    return Plan((*(Window(start, start + length) for start in starts), last), until)

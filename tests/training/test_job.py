@@ -15,8 +15,9 @@ from models.registry import Registry
 from tests.shop import events, item_name, write_events, write_rows
 from tests.training.reading import row
 from training.config import ColumnMapping, FactorSettings, Resources, TrainingConfiguration
-from training.evaluation import ALL, OURS, OWN_FREQUENCY, POPULAR_NOW, rows_of
+from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW, comparisons_of, rows_of
 from training.job import train
+from training.scopes import ALL
 
 SMALL = TrainingConfiguration(factors=FactorSettings(factors=16))
 
@@ -152,6 +153,32 @@ def test_the_evaluation_stands_beside_the_trivial_lists_and_beats_them(artifact:
     ours = rows[OURS, ALL]["ndcg@10"]
     assert ours > rows[OWN_FREQUENCY, ALL]["ndcg@10"]
     assert ours > rows[POPULAR_NOW, ALL]["ndcg@10"]
+
+
+def test_a_difference_to_the_trivial_lists_says_how_far_it_may_be_chance(artifact: Artifact) -> None:
+    [found] = [
+        comparison
+        for comparison in comparisons_of(artifact.manifest.metrics["evaluation"])
+        if (comparison.against, comparison.scope, comparison.metric) == (POPULAR_NOW, ALL, "ndcg@20")
+    ]
+    assert 0 < found.interval[0] < found.difference < found.interval[1]
+    assert found.chance < 0.01
+
+
+def test_several_windows_judge_one_before_the_other(shop: Path, tmp_path: Path) -> None:
+    configuration = SMALL.model_copy(update={"evaluation_windows": 3, "holdout_days": 20})
+    evaluation = train_on(shop, tmp_path, configuration).manifest.metrics["evaluation"]
+    windows = [part["window"] for part in (*evaluation["earlier_windows"], evaluation)]
+    assert [window["stop_time"] for window in windows[:-1]] == [window["first_time"] for window in windows[1:]]
+    assert len(windows) == 3
+
+
+def test_what_the_model_was_judged_by_is_kept_beside_it(artifact: Artifact) -> None:
+    backtest, evaluation = artifact.backtest(), artifact.manifest.metrics["evaluation"]
+    assert backtest is not None
+    assert len(backtest.customer_ids) == evaluation["customers_evaluated"]
+    assert set(backtest.customer_ids) <= set(next(artifact.lists()).customer_ids)
+    assert backtest.lists.shape == (len(backtest.customer_ids), 50)
 
 
 def test_the_evaluation_says_how_many_were_sampled(shop: Path, tmp_path: Path) -> None:

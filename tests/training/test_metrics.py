@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.metrics import Labels, coverage, hits_of, ndcg, novelty, recall, reciprocal_rank, revenue_share
+from training.metrics import Labels, hits_of, ndcg, recall, reciprocal_rank, revenue_share
 from training.sources.source import NOTHING
 
 
@@ -27,38 +27,29 @@ HITS = hits_of(LISTS, LABELS)
 
 
 def test_recall_by_hand() -> None:
-    assert recall(HITS, 2) == pytest.approx((1 / 3 + 1) / 2)
-    assert recall(HITS, 3) == pytest.approx((2 / 3 + 1) / 2)
+    assert recall(HITS, 2).value == pytest.approx((1 / 3 + 1) / 2)
+    assert recall(HITS, 3).value == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_ndcg_by_hand() -> None:
     gain = 1 / math.log2(3) + 1 / math.log2(4)
     best = 1 + 1 / math.log2(3) + 1 / math.log2(4)
-    assert ndcg(HITS, 3) == pytest.approx((gain / best + 1) / 2)
+    assert ndcg(HITS, 3).value == pytest.approx((gain / best + 1) / 2)
 
 
 def test_reciprocal_rank_by_hand() -> None:
-    assert reciprocal_rank(HITS) == pytest.approx((1 / 2 + 1) / 2)
+    assert reciprocal_rank(HITS).value == pytest.approx((1 / 2 + 1) / 2)
 
 
 def test_revenue_share_by_hand() -> None:
-    assert revenue_share(HITS, 2) == pytest.approx(12 / 20)
-    assert revenue_share(HITS, 3) == pytest.approx(15 / 20)
-
-
-def test_coverage_counts_items_and_not_padding() -> None:
-    assert coverage(LISTS, 1, 10) == pytest.approx(0.3)
-    assert coverage(LISTS, 3, 10) == pytest.approx(0.7)
-
-
-def test_novelty_is_in_bits() -> None:
-    buyers = np.array([8, 4, 2], dtype=np.float32)
-    assert novelty(np.array([[0, 1], [2, NOTHING]]), 2, buyers, 8) == pytest.approx((0 + 1 + 2) / 3)
+    assert revenue_share(HITS, 2).value == pytest.approx(12 / 20)
+    assert revenue_share(HITS, 3).value == pytest.approx(15 / 20)
 
 
 def test_nothing_bought_measures_zero() -> None:
     hits = hits_of(LISTS, labels_of([{}, {}, {}]))
-    assert (recall(hits, 2), ndcg(hits, 2), reciprocal_rank(hits), revenue_share(hits, 2)) == (0, 0, 0, 0)
+    assert [measure.value for measure in (recall(hits, 2), ndcg(hits, 2), reciprocal_rank(hits))] == [0, 0, 0]
+    assert revenue_share(hits, 2).value == 0
 
 
 @st.composite
@@ -72,10 +63,10 @@ def _lists_and_labels(draw: st.DrawFn) -> tuple[NDArray[np.int64], Labels]:
 @given(_lists_and_labels())
 def test_measures_stay_between_zero_and_one_and_recall_never_falls(case: tuple[NDArray[np.int64], Labels]) -> None:
     hits = hits_of(*case)
-    recalls = [recall(hits, k) for k in range(1, 7)]
+    recalls = [recall(hits, k).value for k in range(1, 7)]
     assert recalls == sorted(recalls)
-    for value in (*recalls, *(ndcg(hits, k) for k in range(1, 7)), reciprocal_rank(hits), revenue_share(hits, 3)):
-        assert 0 <= value <= 1 + 1e-9
+    for ratio in (*(ndcg(hits, k) for k in range(1, 7)), reciprocal_rank(hits), revenue_share(hits, 3)):
+        assert 0 <= ratio.value <= 1 + 1e-9
 
 
 @given(_lists_and_labels())
@@ -87,5 +78,5 @@ def test_a_list_that_begins_with_all_that_was_bought_is_perfect(case: tuple[NDAr
         perfect[owner, : len(items)] = items
     hits = hits_of(perfect, labels)
     expected = 1.0 if len(labels.owners) else 0.0
-    assert recall(hits, 12) == pytest.approx(expected)
-    assert ndcg(hits, 12) == pytest.approx(expected)
+    assert recall(hits, 12).value == pytest.approx(expected)
+    assert ndcg(hits, 12).value == pytest.approx(expected)
