@@ -1,4 +1,4 @@
-"""``dangol items|offers|placements|audiences``: the same three commands for each kind of thing."""
+"""``dangol items|offers|placements|audiences|experiments``: the same three commands for each kind of thing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,6 +63,9 @@ KINDS = (
     Kind("offers", "Offer", "offer_id", ("offer_id", "title", "item_ids", "discount", "end_time"), "bread-week-12"),
     Kind("placements", "Placement", "placement", ("placement", "size", "plain_items", "rebuys"), "home-top"),
     Kind("audiences", "Audience", "audience_id", ("audience_id", "customer_ids"), "newcomers"),
+    Kind(
+        "experiments", "Experiment", "experiment_id", ("experiment_id", "placements", "mode", "status"), "home-ranking"
+    ),
 )
 
 

@@ -22,7 +22,7 @@ def export_catalog(session: Session, target: RedisTarget, path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with redis_url_of(settings) as url:
         catalog = asyncio.run(_load(settings, url))
-    if not any((catalog.items, catalog.offers, catalog.placements, catalog.audiences)):
+    if not len(catalog.as_change()):
         raise PreconditionError(
             f"the catalogue in Redis is empty, so {path} was not written: `dangol rebuild` fills it"
         )

@@ -33,7 +33,7 @@ def export_catalog(
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Write items, offers, placements and audiences to a file that `dangol rebuild` reads.
+    """Write items, offers, placements, audiences and experiments to a file that `dangol rebuild` reads.
 
     Example: `dangol catalog export`
     """

@@ -60,6 +60,7 @@ _TRACES = {
     TraceRule.TRACE_RULE_OUTRANKED: "others stand above it; it would be number {reached_rank}",
     TraceRule.TRACE_RULE_CATEGORY_LIMIT: "there is enough of its category",
     TraceRule.TRACE_RULE_BUDGET: "no unit of its budget is free",
+    TraceRule.TRACE_RULE_HOLDOUT: "an experiment holds the customer out",
 }
 
 _FALLBACKS = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
 
 Record = TypeVar("Record")
@@ -11,7 +12,10 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Says in which state a record must still be, named by its etag; ``kind`` is ``offers`` or ``placements``."""
+    """Says in which state a record must still be, named by its etag.
+
+    ``kind`` is ``offers``, ``placements`` or ``experiments``.
+    """
 
     kind: str
     record_id: str
@@ -30,10 +34,12 @@ class CatalogChange:
     offers: tuple[Offer, ...] = ()
     placements: tuple[Placement, ...] = ()
     audiences: tuple[Audience, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
     deleted_item_ids: tuple[str, ...] = ()
     deleted_offer_ids: tuple[str, ...] = ()
     deleted_placements: tuple[str, ...] = ()
     deleted_audience_ids: tuple[str, ...] = ()
+    deleted_experiment_ids: tuple[str, ...] = ()
     version: int = 0
     expectations: tuple[Expectation, ...] = ()
 
@@ -43,10 +49,12 @@ class CatalogChange:
             + len(self.offers)
             + len(self.placements)
             + len(self.audiences)
+            + len(self.experiments)
             + len(self.deleted_item_ids)
             + len(self.deleted_offer_ids)
             + len(self.deleted_placements)
             + len(self.deleted_audience_ids)
+            + len(self.deleted_experiment_ids)
         )
 
 
@@ -62,6 +70,7 @@ class Catalog:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     placements: Mapping[str, Placement] = field(default_factory=dict)
     audiences: Mapping[str, Audience] = field(default_factory=dict)
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
 
     def apply(self, change: CatalogChange) -> "Catalog":
         """Give the catalogue after a change; its version is that of the change."""
@@ -75,6 +84,9 @@ class Catalog:
             audiences=_replaced(
                 self.audiences, change.audiences, change.deleted_audience_ids, lambda audience: audience.audience_id
             ),
+            experiments=_replaced(
+                self.experiments, change.experiments, change.deleted_experiment_ids, lambda one: one.experiment_id
+            ),
         )
 
     def as_change(self) -> CatalogChange:
@@ -84,6 +96,7 @@ class Catalog:
             offers=_ordered(self.offers),
             placements=_ordered(self.placements),
             audiences=_ordered(self.audiences),
+            experiments=_ordered(self.experiments),
         )
 
 

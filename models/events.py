@@ -15,6 +15,8 @@ CART = "cart"
 IMPRESSION = "impression"
 CLICK = "click"
 REDEEM = "redeem"
+EXPOSURE = "exposure"
+"""Says that a customer met an experiment. Servers record it; nobody else may."""
 
 EVENT_TYPES = (
     VIEW,
@@ -47,3 +49,5 @@ class Event:
     rating: float = 0.0
     query: str = ""
     request_id: str = ""
+    arm: str = ""
+    experiment_id: str = ""

@@ -23,6 +23,7 @@ from service.handlers.customer_reads import CustomerReads, ReadSettings
 from service.handlers.customer_views import CustomerViews
 from service.handlers.dispatcher import Dispatcher, Metadata
 from service.handlers.event_handlers import EventHandlers
+from service.handlers.exposures import Exposures
 from service.handlers.health import Health
 from service.handlers.housekeeping import Housekeeping
 from service.handlers.model_handlers import ModelHandlers
@@ -52,6 +53,7 @@ class Parts:
     snapshots: Snapshots
     reads: CustomerReads
     housekeeping: Housekeeping
+    exposures: Exposures
     metrics: CollectorRegistry
 
 
@@ -75,6 +77,7 @@ async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
             await parts.snapshots.refresh()
             with _metrics(settings, parts.metrics) as metrics_port, _tasks(parts) as tasks:
                 yield Running(parts, tasks, metrics_port)
+                await parts.exposures.flush()
 
 
 def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> Parts:
@@ -96,8 +99,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
     housekeeping = Housekeeping(store.models, settings.tenant)
     reservations = Reservations(store.budgets, snapshots, settings.read_timeout, settings.write_timeout)
+    exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     api = Api(
-        offers=OfferHandlers(snapshots, reads, reservations),
+        offers=OfferHandlers(snapshots, reads, reservations, exposures),
         events=EventHandlers(
             store.events,
             settings.write_timeout,
@@ -115,13 +119,13 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     )
     telemetry.watch(lambda: admission.in_flight, lambda: snapshots.generation, lambda: snapshots.age)
     dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
-    return Parts(dispatcher, health, admission, snapshots, reads, housekeeping, registry)
+    return Parts(dispatcher, health, admission, snapshots, reads, housekeeping, exposures, registry)
 
 
 @contextlib.contextmanager
 def _tasks(parts: Parts) -> Iterator[list[asyncio.Task[None]]]:
     """Run what goes on in the background as long as the context."""
-    coroutines = (parts.snapshots.follow(), parts.reads.probe(), parts.housekeeping.run())
+    coroutines = (parts.snapshots.follow(), parts.reads.probe(), parts.housekeeping.run(), parts.exposures.run())
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield tasks

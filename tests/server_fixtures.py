@@ -37,6 +37,7 @@ class RunningServer:
     address: str
     metrics_address: str
     log: Path
+    redis_url: str
 
     @property
     def process_id(self) -> int:
@@ -82,7 +83,7 @@ def running_server(directory: Path, redis_url: str, **settings: object) -> Itera
         wait_until(lambda: ready.exists() or process.exitcode is not None)
         assert ready.exists(), log.read_text()
         told = json.loads(ready.read_text())
-        yield RunningServer(process, told["address"], told.get("metrics_address", ""), log)
+        yield RunningServer(process, told["address"], told.get("metrics_address", ""), log, redis_url)
     finally:
         if process.exitcode is None:
             process.kill()

@@ -1,4 +1,4 @@
-"""The asyncio calls about items, offers, placements and audiences."""
+"""The asyncio calls about items, offers, placements, audiences and experiments."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dangol.client.calls import AsyncCalls
 from dangol.v1 import catalog_service_pb2 as messages
-from dangol.v1.catalog_pb2 import Audience, Item, Offer, Placement
+from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
 if TYPE_CHECKING:
@@ -112,3 +112,25 @@ class AsyncCatalogCalls(AsyncCalls):
         """Delete audiences; ids that do not exist are passed over."""
         request = messages.DeleteAudiencesRequest(audience_ids=audience_ids)
         return (await self._write(self._catalog.DeleteAudiences, request, timeout)).catalog_version
+
+    async def upsert_experiments(self, experiments: Iterable[Experiment], *, timeout: float | None = None) -> int:
+        """Store experiments; each replaces what had the same id."""
+        request = messages.UpsertExperimentsRequest(experiments=experiments)
+        return (await self._write(self._catalog.UpsertExperiments, request, timeout)).catalog_version
+
+    async def list_experiments(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Experiment]:
+        """List experiments by id; ``timeout`` holds for each page."""
+        token = ""
+        while True:
+            request = messages.ListExperimentsRequest(page_size=page_size, page_token=token)
+            page = await self._write(self._catalog.ListExperiments, request, timeout)
+            for one in page.experiments:
+                yield one
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def delete_experiments(self, experiment_ids: Sequence[str], *, timeout: float | None = None) -> int:
+        """Delete experiments; ids that do not exist are passed over."""
+        request = messages.DeleteExperimentsRequest(experiment_ids=experiment_ids)
+        return (await self._write(self._catalog.DeleteExperiments, request, timeout)).catalog_version

@@ -1,11 +1,11 @@
-"""The blocking calls about items, offers, placements and audiences."""
+"""The blocking calls about items, offers, placements, audiences and experiments."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from dangol.client.calls import Calls
 from dangol.v1 import catalog_service_pb2 as messages
-from dangol.v1.catalog_pb2 import Audience, Item, Offer, Placement
+from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
 
@@ -104,3 +104,24 @@ class CatalogCalls(Calls):
         """Delete audiences; ids that do not exist are passed over."""
         request = messages.DeleteAudiencesRequest(audience_ids=audience_ids)
         return self._write(self._catalog.DeleteAudiences, request, timeout).catalog_version
+
+    def upsert_experiments(self, experiments: Iterable[Experiment], *, timeout: float | None = None) -> int:
+        """Store experiments; each replaces what had the same id."""
+        request = messages.UpsertExperimentsRequest(experiments=experiments)
+        return self._write(self._catalog.UpsertExperiments, request, timeout).catalog_version
+
+    def list_experiments(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Experiment]:
+        """List experiments by id; ``timeout`` holds for each page."""
+        token = ""
+        while True:
+            request = messages.ListExperimentsRequest(page_size=page_size, page_token=token)
+            page = self._write(self._catalog.ListExperiments, request, timeout)
+            yield from page.experiments
+            token = page.next_page_token
+            if not token:
+                return
+
+    def delete_experiments(self, experiment_ids: Sequence[str], *, timeout: float | None = None) -> int:
+        """Delete experiments; ids that do not exist are passed over."""
+        request = messages.DeleteExperimentsRequest(experiment_ids=experiment_ids)
+        return self._write(self._catalog.DeleteExperiments, request, timeout).catalog_version

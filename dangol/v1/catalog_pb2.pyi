@@ -166,6 +166,58 @@ FACTOR_LEVER: Factor.ValueType  # 4
 """Names what the shop wants to push."""
 Global___Factor: _TypeAlias = Factor  # noqa: Y015
 
+class _ExperimentMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExperimentModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExperimentMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPERIMENT_MODE_UNSPECIFIED: _ExperimentMode.ValueType  # 0
+    """Leaves the mode open; it is stored as SPLIT."""
+    EXPERIMENT_MODE_SPLIT: _ExperimentMode.ValueType  # 1
+    """Lets each customer meet one arm."""
+    EXPERIMENT_MODE_INTERLEAVED: _ExperimentMode.ValueType  # 2
+    """Lets every answer draw its offers from the rankings of both arms in turn (team-draft interleaving); each offer names its arm."""
+
+class ExperimentMode(_ExperimentMode, metaclass=_ExperimentModeEnumTypeWrapper):
+    """Tells how customers meet the arms of an experiment."""
+
+EXPERIMENT_MODE_UNSPECIFIED: ExperimentMode.ValueType  # 0
+"""Leaves the mode open; it is stored as SPLIT."""
+EXPERIMENT_MODE_SPLIT: ExperimentMode.ValueType  # 1
+"""Lets each customer meet one arm."""
+EXPERIMENT_MODE_INTERLEAVED: ExperimentMode.ValueType  # 2
+"""Lets every answer draw its offers from the rankings of both arms in turn (team-draft interleaving); each offer names its arm."""
+Global___ExperimentMode: _TypeAlias = ExperimentMode  # noqa: Y015
+
+class _ExperimentStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExperimentStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExperimentStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPERIMENT_STATUS_UNSPECIFIED: _ExperimentStatus.ValueType  # 0
+    """Leaves the status open; it is stored as RUNNING."""
+    EXPERIMENT_STATUS_DRAFT: _ExperimentStatus.ValueType  # 1
+    """Keeps the experiment off while it is being prepared."""
+    EXPERIMENT_STATUS_RUNNING: _ExperimentStatus.ValueType  # 2
+    """Lets the experiment hold within its times."""
+    EXPERIMENT_STATUS_ENDED: _ExperimentStatus.ValueType  # 3
+    """Keeps the experiment off for good; its report remains."""
+
+class ExperimentStatus(_ExperimentStatus, metaclass=_ExperimentStatusEnumTypeWrapper):
+    """Tells whether an experiment is on."""
+
+EXPERIMENT_STATUS_UNSPECIFIED: ExperimentStatus.ValueType  # 0
+"""Leaves the status open; it is stored as RUNNING."""
+EXPERIMENT_STATUS_DRAFT: ExperimentStatus.ValueType  # 1
+"""Keeps the experiment off while it is being prepared."""
+EXPERIMENT_STATUS_RUNNING: ExperimentStatus.ValueType  # 2
+"""Lets the experiment hold within its times."""
+EXPERIMENT_STATUS_ENDED: ExperimentStatus.ValueType  # 3
+"""Keeps the experiment off for good; its report remains."""
+Global___ExperimentStatus: _TypeAlias = ExperimentStatus  # noqa: Y015
+
 class _Weekday:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -841,6 +893,104 @@ class Rotation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
+
+@_typing.final
+class Experiment(_message.Message):
+    """Compares ways to fill slates: each customer meets one arm, always the same, or everybody sees the rankings of two arms interleaved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    ARMS_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """Names the experiment, kebab-case such as `home-ranking`, 1 to 64 bytes. Required."""
+    salt: _builtins.str
+    """Draws the customers: experiments of one salt and equal weights split them alike. Kebab-case, at most 64 bytes; empty means the experiment id."""
+    mode: Global___ExperimentMode.ValueType
+    """States how customers meet the arms."""
+    status: Global___ExperimentStatus.ValueType
+    """States whether the experiment is on. Unspecified is stored as RUNNING. A placement has at most one running experiment at a time."""
+    etag: _builtins.str
+    """Names the stored state, as the `etag` of an offer does."""
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the placements it is on, 1 to 32, none twice. A placement that does not exist waits for its rules."""
+
+    @_builtins.property
+    def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Arm]:
+        """Lists the arms, 2 to 16, no name twice; exactly 2 when INTERLEAVED. The first is what the others are compared with."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """States the first instant at which it holds, UTC. Unset means from the beginning of time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """States the first instant at which it no longer holds, UTC. Unset means for ever. Must be after `start_time`."""
+
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        placements: _abc.Iterable[_builtins.str] | None = ...,
+        arms: _abc.Iterable[Global___Arm] | None = ...,
+        salt: _builtins.str = ...,
+        mode: Global___ExperimentMode.ValueType = ...,
+        status: Global___ExperimentStatus.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "end_time", b"end_time", "etag", b"etag", "experiment_id", b"experiment_id", "mode", b"mode", "placements", b"placements", "salt", b"salt", "start_time", b"start_time", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Experiment: _TypeAlias = Experiment  # noqa: Y015
+
+@_typing.final
+class Arm(_message.Message):
+    """Describes one way to fill slates that an experiment compares."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    HOLDOUT_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """Names the arm, kebab-case such as `control`, 1 to 64 bytes. Required."""
+    weight: _builtins.int
+    """States the arm's part of the customers, relative to the other arms. Range 1 to 1,000,000; 0 means 1."""
+    holdout: _builtins.bool
+    """Gives the customers of the arm nothing but the placement's fallback. Not with `policy` and not when INTERLEAVED."""
+    @_builtins.property
+    def policy(self) -> Global___Policy:
+        """States the policy in place of the placement's. Unset means the placement's own."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        weight: _builtins.int = ...,
+        policy: Global___Policy | None = ...,
+        holdout: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "holdout", b"holdout", "policy", b"policy", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Arm: _TypeAlias = Arm  # noqa: Y015
 
 @_typing.final
 class Audience(_message.Message):

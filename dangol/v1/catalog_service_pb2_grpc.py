@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -96,10 +96,25 @@ class CatalogServiceStub:
                 request_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesResponse.FromString,
                 _registered_method=True)
+        self.UpsertExperiments = channel.unary_unary(
+                '/dangol.v1.CatalogService/UpsertExperiments',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsResponse.FromString,
+                _registered_method=True)
+        self.ListExperiments = channel.unary_unary(
+                '/dangol.v1.CatalogService/ListExperiments',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsResponse.FromString,
+                _registered_method=True)
+        self.DeleteExperiments = channel.unary_unary(
+                '/dangol.v1.CatalogService/DeleteExperiments',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -187,6 +202,28 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpsertExperiments(self, request, context):
+        """Stores experiments. Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when a placement would have two running experiments at a time;
+        ABORTED when an experiment with an `etag` was changed since; nothing is stored then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExperiments(self, request, context):
+        """Lists experiments by id, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExperiments(self, request, context):
+        """Deletes experiments. An id that does not exist is passed over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -250,6 +287,21 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesResponse.SerializeToString,
             ),
+            'UpsertExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertExperiments,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsResponse.SerializeToString,
+            ),
+            'ListExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExperiments,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsResponse.SerializeToString,
+            ),
+            'DeleteExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExperiments,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'dangol.v1.CatalogService', rpc_method_handlers)
@@ -259,7 +311,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -577,6 +629,87 @@ class CatalogService:
             '/dangol.v1.CatalogService/DeleteAudiences',
             dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesRequest.SerializeToString,
             dangol_dot_v1_dot_catalog__service__pb2.DeleteAudiencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/UpsertExperiments',
+            dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.UpsertExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/ListExperiments',
+            dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.ListExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/DeleteExperiments',
+            dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

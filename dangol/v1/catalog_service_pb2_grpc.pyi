@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -59,10 +59,18 @@ class CatalogServiceStub:
     """Lists audiences by id, page by page."""
     DeleteAudiences: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteAudiencesRequest, _catalog_service_pb2.DeleteAudiencesResponse]
     """Deletes audiences. An id that does not exist is passed over."""
+    UpsertExperiments: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertExperimentsRequest, _catalog_service_pb2.UpsertExperimentsResponse]
+    """Stores experiments. Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when a placement would have two running experiments at a time;
+    ABORTED when an experiment with an `etag` was changed since; nothing is stored then.
+    """
+    ListExperiments: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListExperimentsRequest, _catalog_service_pb2.ListExperimentsResponse]
+    """Lists experiments by id, page by page."""
+    DeleteExperiments: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteExperimentsRequest, _catalog_service_pb2.DeleteExperimentsResponse]
+    """Deletes experiments. An id that does not exist is passed over."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -91,9 +99,17 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Lists audiences by id, page by page."""
     DeleteAudiences: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteAudiencesRequest, _catalog_service_pb2.DeleteAudiencesResponse]  # type: ignore[assignment]
     """Deletes audiences. An id that does not exist is passed over."""
+    UpsertExperiments: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertExperimentsRequest, _catalog_service_pb2.UpsertExperimentsResponse]  # type: ignore[assignment]
+    """Stores experiments. Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when a placement would have two running experiments at a time;
+    ABORTED when an experiment with an `etag` was changed since; nothing is stored then.
+    """
+    ListExperiments: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListExperimentsRequest, _catalog_service_pb2.ListExperimentsResponse]  # type: ignore[assignment]
+    """Lists experiments by id, page by page."""
+    DeleteExperiments: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteExperimentsRequest, _catalog_service_pb2.DeleteExperimentsResponse]  # type: ignore[assignment]
+    """Deletes experiments. An id that does not exist is passed over."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps items, offers, placements and audiences. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -192,5 +208,31 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.DeleteAudiencesResponse, _abc.Awaitable[_catalog_service_pb2.DeleteAudiencesResponse]]:
         """Deletes audiences. An id that does not exist is passed over."""
+
+    @_abc_1.abstractmethod
+    def UpsertExperiments(
+        self,
+        request: _catalog_service_pb2.UpsertExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.UpsertExperimentsResponse, _abc.Awaitable[_catalog_service_pb2.UpsertExperimentsResponse]]:
+        """Stores experiments. Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when a placement would have two running experiments at a time;
+        ABORTED when an experiment with an `etag` was changed since; nothing is stored then.
+        """
+
+    @_abc_1.abstractmethod
+    def ListExperiments(
+        self,
+        request: _catalog_service_pb2.ListExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListExperimentsResponse, _abc.Awaitable[_catalog_service_pb2.ListExperimentsResponse]]:
+        """Lists experiments by id, page by page."""
+
+    @_abc_1.abstractmethod
+    def DeleteExperiments(
+        self,
+        request: _catalog_service_pb2.DeleteExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.DeleteExperimentsResponse, _abc.Awaitable[_catalog_service_pb2.DeleteExperimentsResponse]]:
+        """Deletes experiments. An id that does not exist is passed over."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

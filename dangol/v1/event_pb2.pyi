@@ -36,6 +36,7 @@ class Event(_message.Message):
     RATING_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Names the event: sent again under the same id, it counts once. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     customer_id: _builtins.str
@@ -58,6 +59,8 @@ class Event(_message.Message):
     """Gives the text of a `search` event. At most 512 bytes."""
     request_id: _builtins.str
     """Echoes the request id of the response that led to the event, for attribution."""
+    arm: _builtins.str
+    """Echoes the `arm` of the ranked offer that the event is about, so that interleaved rankings get their credit. Kebab-case, at most 64 bytes."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """States when it happened, UTC. Required. At most 24 hours in the future and not before 1990."""
@@ -81,10 +84,11 @@ class Event(_message.Message):
         rating: _builtins.float = ...,
         query: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "customer_id", b"customer_id", "event_id", b"event_id", "event_time", b"event_time", "event_type", b"event_type", "item_id", b"item_id", "offer_id", b"offer_id", "quantity", b"quantity", "query", b"query", "rating", b"rating", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "channel", b"channel", "customer_id", b"customer_id", "event_id", b"event_id", "event_time", b"event_time", "event_type", b"event_type", "item_id", b"item_id", "offer_id", b"offer_id", "quantity", b"quantity", "query", b"query", "rating", b"rating", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

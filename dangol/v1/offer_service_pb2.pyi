@@ -149,6 +149,8 @@ class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.V
     """Says that the slate has enough of its category."""
     TRACE_RULE_BUDGET: _TraceRule.ValueType  # 18
     """Says that no unit of its budget is free, or that nobody could be asked whether one is."""
+    TRACE_RULE_HOLDOUT: _TraceRule.ValueType  # 19
+    """Says that the customer is held out by an experiment and gets nothing but the fallback."""
 
 class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
     """Names why an offer is not in a slate."""
@@ -191,6 +193,8 @@ TRACE_RULE_CATEGORY_LIMIT: TraceRule.ValueType  # 17
 """Says that the slate has enough of its category."""
 TRACE_RULE_BUDGET: TraceRule.ValueType  # 18
 """Says that no unit of its budget is free, or that nobody could be asked whether one is."""
+TRACE_RULE_HOLDOUT: TraceRule.ValueType  # 19
+"""Says that the customer is held out by an experiment and gets nothing but the fallback."""
 Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:
@@ -588,6 +592,7 @@ class Slate(_message.Message):
     PLACEMENT_FIELD_NUMBER: _builtins.int
     OFFERS_FIELD_NUMBER: _builtins.int
     TRACES_FIELD_NUMBER: _builtins.int
+    EXPOSURE_FIELD_NUMBER: _builtins.int
     placement: _builtins.str
     """Names the placement."""
     @_builtins.property
@@ -598,20 +603,51 @@ class Slate(_message.Message):
     def traces(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferTrace]:
         """Tells for each of the request's `trace_offer_ids`, in that order, what became of it."""
 
+    @_builtins.property
+    def exposure(self) -> Global___Exposure:
+        """Tells which arm of which experiment filled the slate. Unset without an experiment."""
+
     def __init__(
         self,
         *,
         placement: _builtins.str = ...,
         offers: _abc.Iterable[Global___RankedOffer] | None = ...,
         traces: _abc.Iterable[Global___OfferTrace] | None = ...,
+        exposure: Global___Exposure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers", "placement", b"placement", "traces", b"traces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure", "offers", b"offers", "placement", b"placement", "traces", b"traces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Slate: _TypeAlias = Slate  # noqa: Y015
+
+@_typing.final
+class Exposure(_message.Message):
+    """Tells what an experiment had to do with a slate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    experiment_id: _builtins.str
+    """Names the experiment."""
+    arm: _builtins.str
+    """Names the arm that the customer meets. Empty when arms are interleaved: each offer names its own."""
+    def __init__(
+        self,
+        *,
+        experiment_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exposure: _TypeAlias = Exposure  # noqa: Y015
 
 @_typing.final
 class OfferTrace(_message.Message):
@@ -664,6 +700,7 @@ class RankedOffer(_message.Message):
     REPRESENTATION_FIELD_NUMBER: _builtins.int
     FACTORS_FIELD_NUMBER: _builtins.int
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Gives the place in the slate, from 1."""
     item_id: _builtins.str
@@ -676,6 +713,8 @@ class RankedOffer(_message.Message):
     """Gives the score. Higher is better; comparable within one response only."""
     item_title: _builtins.str
     """Gives the name of the item that people read, empty when the catalogue lacks it."""
+    arm: _builtins.str
+    """Names the arm whose ranking the offer is from, when arms are interleaved; events about the offer echo it. Empty otherwise."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
         """Lists why the item was chosen, strongest first: one reason, or all of them with `explain`."""
@@ -710,10 +749,11 @@ class RankedOffer(_message.Message):
         representation: _catalog_pb2.Representation | None = ...,
         factors: Global___Factors | None = ...,
         applied_rules: _abc.Iterable[Global___AppliedRule.ValueType] | None = ...,
+        arm: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["factors", b"factors", "representation", b"representation", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "terms", b"terms", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "arm", b"arm", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "terms", b"terms", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -875,7 +915,7 @@ class Served(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     FALLBACK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names the response. Events echo it as `request_id`."""
+    """Names the response. Events echo it as `request_id`. It also leads to the experiments that had to do with the answer."""
     model_version: _builtins.str
     """Names the version of the model."""
     generation: _builtins.int

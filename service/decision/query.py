@@ -12,11 +12,25 @@ from models.terms import DAY_MINUTES, WEEK_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
+class Treatment:
+    """Says what an experiment does to one slate: the arm that the customer meets, or none where ``rivals`` are set.
+
+    ``rivals`` are two arms, each with the placement under its policy, whose rankings are interleaved.
+    """
+
+    experiment_id: str
+    arm: str = ""
+    holdout: bool = False
+    rivals: tuple[tuple[str, Placement], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SlateQuery:
-    """Asks for one slate: a placement and how many offers it may hold."""
+    """Asks for one slate: a placement, already as its treatment would have it, and how many offers it may hold."""
 
     placement: Placement
     size: int
+    treatment: Treatment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +38,8 @@ class Query:
     """Asks for slates, in order of importance.
 
     ``now`` is in seconds since 1970, UTC; ``utc_offset`` in seconds says how far the customer's clock is ahead of it.
-    ``exhausted_offer_ids`` have no free unit in their budget for this customer.
+    ``exhausted_offer_ids`` have no free unit in their budget for this customer. ``seed`` decides whatever is left to
+    chance, so that the same question has the same answer.
     """
 
     slates: Sequence[SlateQuery]
@@ -40,6 +55,7 @@ class Query:
     consent_categories: frozenset[str] = frozenset()
     trace_offer_ids: Sequence[str] = ()
     exhausted_offer_ids: frozenset[str] = frozenset()
+    seed: str = ""
 
     @property
     def minute_of_week(self) -> int:

@@ -1,6 +1,7 @@
 """From candidates to slates: one lazy pass that stops when the slate is full, or what the placement's policy makes."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -12,8 +13,9 @@ from service.decision.candidate_stream import Ranked, context_strengths, stream_
 from service.decision.explanation import Explainer
 from service.decision.history import read_history
 from service.decision.indexed_offer import IndexedOffer
+from service.decision.interleaving import team_draft
 from service.decision.offer_index import OfferView
-from service.decision.query import Customer, Query, SlateQuery
+from service.decision.query import Customer, Query, SlateQuery, Treatment
 from service.decision.reasons import CAMPAIGN, FALLBACK, Reason
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TermsCheck
@@ -31,6 +33,14 @@ class Choice(NamedTuple):
     reasons: tuple[Reason, ...]
     factors: Factors | None = None
     applied_rules: tuple[AppliedRule, ...] = ()
+    arm: str = ""
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Give what the choice takes up, by kind: nothing of it may stand a second time."""
+        if self.offer is None:
+            return (("item", self.item_id),)
+        return ("item", self.item_id), ("offer", self.offer.offer_id)
 
 
 def decide(snapshot: Snapshot, query: Query, customer: Customer) -> list[list[Choice]]:
@@ -75,7 +85,8 @@ class Decision:
         model = snapshot.model.items
         strengths = context_strengths(model, rows) if rows else {}
         stream = stream_candidates(customer.candidates, model, query.segment, strengths)
-        self._candidates: Iterable[Ranked] = stream if len(query.slates) == 1 else _Replay(stream)
+        walked_once = len(query.slates) == 1 and query.slates[0].treatment is None
+        self._candidates: Iterable[Ranked] = stream if walked_once else _Replay(stream)
         self._explainer = Explainer(snapshot, customer, self._history, rows, query.segment)
         self._explain = self._explainer.every if query.explain else self._explainer.first
 
@@ -83,8 +94,36 @@ class Decision:
         """Fill one slate."""
         if slate.size <= 0:
             return []
-        choices = self._pass(slate) if slate.placement.policy.is_plain else self._compose(slate)
+        choices = self._rank(slate) if slate.treatment is None else self._treat(slate, slate.treatment)
         return choices or self._fall_back(slate)
+
+    def _rank(self, slate: SlateQuery) -> list[Choice]:
+        return self._pass(slate) if slate.placement.policy.is_plain else self._compose(slate)
+
+    def _treat(self, slate: SlateQuery, treatment: Treatment) -> list[Choice]:
+        """Rank as an experiment says."""
+        if treatment.holdout:
+            return []
+        if not treatment.rivals:
+            return self._rank(slate)
+        used_slots, barred = self._used_slots, self.terms.barred
+        rankings = []
+        for arm, placement in treatment.rivals:
+            self._used_slots, self.terms.barred = used_slots.copy(), barred.copy()
+            ranking = self._rank(replace(slate, placement=placement))
+            rankings.append([choice._replace(arm=arm) for choice in ranking])
+        self._used_slots, self.terms.barred = used_slots, barred
+        seed = f"{self._query.seed}/{slate.placement.placement}/{self._customer.customer_id}"
+        names = [[choice.names for choice in ranking] for ranking in rankings]
+        chosen = [rankings[team][place] for team, place in team_draft(names, slate.size, seed)]
+        for choice in chosen:
+            self._use_choice(choice)
+        return chosen
+
+    def _use_choice(self, choice: Choice) -> None:
+        slot = self._snapshot.slots.find(choice.item_id)
+        if slot is not None:
+            self._use(slot, choice.offer)
 
     def free_slot(self, indexed: IndexedOffer, blocked: set[int]) -> int | None:
         """Give the most popular item of an offer that may still be shown; None when there is none."""

@@ -1,10 +1,11 @@
 """What one request is answered from: one catalogue and one model, taken at its start and used to its end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.catalog import Catalog
 from models.item_model import ItemModel
 from models.offers import Placement
+from service.decision.experiments import RunningExperiments, index_experiments
 from service.decision.offer_index import OfferIndex, index_offers
 from service.decision.slots import Slots
 
@@ -34,6 +35,7 @@ class Snapshot:
     model: ServedModel
     slots: Slots
     offers: OfferIndex
+    experiments: RunningExperiments = field(default_factory=dict)
 
     def placement(self, name: str) -> Placement | None:
         """Give the rules of a placement, or None when it does not exist."""
@@ -61,4 +63,4 @@ def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: S
     else:
         slots = Slots(model.items.vocabulary)
         offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, None)
-    return Snapshot(catalog, model, slots, offers)
+    return Snapshot(catalog, model, slots, offers, index_experiments(catalog.experiments))

@@ -30,6 +30,7 @@ class TraceRule(IntEnum):
     OUTRANKED = 16
     CATEGORY_LIMIT = 17
     BUDGET = 18
+    HOLDOUT = 19
 
 
 class TermsCheck:

@@ -70,6 +70,9 @@ class _Tracer:
             return Trace(offer_id, rule=rule or TraceRule.VALIDITY)
         if indexed.offer.fallback:
             return Trace(offer_id, rule=TraceRule.FALLBACK)
+        treatment = self._slate.treatment
+        if treatment is not None and treatment.holdout:
+            return Trace(offer_id, rule=TraceRule.HOLDOUT)
         if offer_id in self._long_ranks:
             return Trace(offer_id, rule=TraceRule.OUTRANKED, reached_rank=self._long_ranks[offer_id])
         return Trace(offer_id, rule=self._rule_of_items(indexed.reached_slots.tolist()))

@@ -15,6 +15,7 @@ from service.handlers.catalog_messages import (
     placement_message,
     placements_from,
 )
+from service.handlers.experiment_messages import check_alone, experiment_message, experiments_from
 from service.handlers.pages import page_of
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check_ids
@@ -134,6 +135,33 @@ class CatalogHandlers:
         check_ids("audience_ids", request.audience_ids, 1, MAXIMAL_BATCH)
         change = CatalogChange(deleted_audience_ids=tuple(request.audience_ids))
         return messages.DeleteAudiencesResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def upsert_experiments(
+        self, caller: Caller, request: messages.UpsertExperimentsRequest, context: Context
+    ) -> messages.UpsertExperimentsResponse:
+        """Store experiments, all or none. ConflictError when one with an etag was changed since."""
+        experiments = tuple(experiments_from(request.experiments))
+        check_alone(experiments, self._snapshots.catalog(caller.tenant).experiments)
+        expected = tuple(Expectation("experiments", one.experiment_id, one.etag) for one in experiments if one.etag)
+        change = CatalogChange(experiments=experiments, expectations=expected)
+        return messages.UpsertExperimentsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_experiments(
+        self, caller: Caller, request: messages.ListExperimentsRequest, context: Context
+    ) -> messages.ListExperimentsResponse:
+        """List experiments by id."""
+        known = self._snapshots.catalog(caller.tenant).experiments
+        page, token = page_of(known, request.page_size, request.page_token, "experiments")
+        context.facts["experiments"] = len(page)
+        return messages.ListExperimentsResponse(experiments=map(experiment_message, page), next_page_token=token)
+
+    async def delete_experiments(
+        self, caller: Caller, request: messages.DeleteExperimentsRequest, context: Context
+    ) -> messages.DeleteExperimentsResponse:
+        """Delete experiments; what does not exist is passed over."""
+        check_ids("experiment_ids", request.experiment_ids, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_experiment_ids=tuple(request.experiment_ids))
+        return messages.DeleteExperimentsResponse(catalog_version=await self._store_change(caller, change, context))
 
     async def _store_change(self, caller: Caller, change: CatalogChange, context: Context) -> int:
         context.facts["changes"] = len(change)

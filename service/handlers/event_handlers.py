@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from dangol.v1 import event_service_pb2
 from models.errors import UnavailableError
-from models.events import EVENT_TYPES, Event
+from models.events import EVENT_TYPES, EXPOSURE, Event
 from service.handlers.caller import Caller, Context
 from service.handlers.event_messages import events_from
 from service.store.event_log import EventLog
@@ -40,7 +40,7 @@ class EventHandlers:
         """
         self._log = log
         self._write_timeout = write_timeout
-        self._event_types = extra_event_types | set(EVENT_TYPES)
+        self._event_types = (extra_event_types | set(EVENT_TYPES)) - {EXPOSURE}
         self._now = now
         self._is_lost = is_lost
         self._redeem = redeem

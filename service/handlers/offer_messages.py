@@ -7,7 +7,7 @@ from dangol.v1 import offer_service_pb2
 from models.catalog import Catalog
 from models.offers import MAXIMAL_PLACEMENT_SIZE, Offer, discounted
 from models.terms import best_representation
-from service.decision.query import Query
+from service.decision.query import Query, Treatment
 from service.decision.ranking import RankedChoice
 from service.decision.reasons import Reason, ReasonCode
 from service.decision.slate import Choice
@@ -49,16 +49,24 @@ class OfferMessages:
         return b"".join(parts)
 
     def build(
-        self, placement: str, choices: Sequence[Choice], catalog: Catalog, query: Query
+        self,
+        placement: str,
+        choices: Sequence[Choice],
+        catalog: Catalog,
+        query: Query,
+        treatment: Treatment | None = None,
     ) -> offer_service_pb2.Slate:
         """Write a slate's choices, ranked from 1; all that explains them with ``explain``, else the first reason."""
         self._forget_what_is_old(catalog)
         slate = offer_service_pb2.Slate(placement=placement)
+        if treatment is not None:
+            slate.exposure.experiment_id, slate.exposure.arm = treatment.experiment_id, treatment.arm
         for rank, choice in enumerate(choices, start=1):
             message = slate.offers.add()
             message.MergeFromString(self._template_for(choice, placement, catalog, query))
             message.rank = rank
             message.score = choice.score
+            message.arm = choice.arm
             message.reasons.extend(map(_reason, choice.reasons if query.explain else choice.reasons[:1]))
             if query.explain:
                 _explain(message, choice)

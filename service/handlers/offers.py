@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dangol.v1 import offer_service_pb2
+from models.experiments import marked
 from models.profile import EMPTY_PROFILE
-from service.decision.query import Customer, Query
+from service.decision.experiments import treat
+from service.decision.query import Customer, Query, SlateQuery
 from service.decision.ranking import rank_items, similar_items
 from service.decision.slate import Choice, decide
 from service.decision.snapshot import Snapshot
 from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
 from service.handlers.customer_reads import CustomerReads
+from service.handlers.exposures import Exposures
 from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
 from service.handlers.personal import customer_of, personal_query
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
@@ -52,12 +55,14 @@ class OfferHandlers:
         snapshots: Snapshots,
         reads: CustomerReads,
         reservations: Reservations,
+        exposures: Exposures,
         now: Callable[[], float] = time.time,
     ) -> None:
         """``now`` gives the time in seconds since 1970, UTC."""
         self._snapshots = snapshots
         self._reads = reads
         self._reservations = reservations
+        self._exposures = exposures
         self._now = now
         self._messages = OfferMessages()
         self._request_prefix = secrets.token_hex(6)
@@ -68,15 +73,20 @@ class OfferHandlers:
     ) -> offer_service_pb2.RecommendOffersResponse | bytes:
         """Rank offers for one customer. An answer is given even without Redis, and says so."""
         snapshot = self._snapshots.current(caller.tenant)
-        query = recommend_query(request, snapshot, self._now())
+        request_id = self._next_request_id()
+        query = recommend_query(request, snapshot, self._now(), request_id)
         context.customer_id = request.customer_id
         customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
         query = self._personal(query, request, customers[0], fallback)
+        if snapshot.experiments:
+            query = treat(query, snapshot.experiments, customers[0].customer_id)
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
-        served = self._served(snapshot, fallback, context)
+        if snapshot.experiments:
+            request_id = self._expose(caller, request.customer_id, query, request_id)
+        served = self._served(snapshot, fallback, context, request_id)
         if query.explain or query.trace_offer_ids:
             explained = [
-                self._messages.build(asked.placement.placement, choices, snapshot.catalog, query)
+                self._messages.build(asked.placement.placement, choices, snapshot.catalog, query, asked.treatment)
                 for asked, choices in zip(query.slates, slates, strict=True)
             ]
             if query.trace_offer_ids:
@@ -84,7 +94,7 @@ class OfferHandlers:
                     slate.traces.extend(trace_messages(traces))
             return offer_service_pb2.RecommendOffersResponse(slates=explained, served=served)
         parts = [
-            embedded(_SLATES, self._messages.encode(asked.placement.placement, choices, snapshot.catalog, query))
+            embedded(_SLATES, self._encode(asked, choices, snapshot, query))
             for asked, choices in zip(query.slates, slates, strict=True)
         ]
         return b"".join((*parts, embedded(_SERVED, served.SerializeToString())))
@@ -94,27 +104,43 @@ class OfferHandlers:
     ) -> bytes:
         """Rank offers for many customers, giving other calls their turn now and then."""
         snapshot = self._snapshots.current(caller.tenant)
-        query = batch_query(request, snapshot, self._now())
+        request_id = base_id = self._next_request_id()
+        query = batch_query(request, snapshot, self._now(), request_id)
         context.facts["customers"] = len(request.customer_ids)
         customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
         parts = []
         for number, (customer_id, customer) in enumerate(zip(request.customer_ids, customers, strict=True), start=1):
             own = self._personal(query, request, customer, fallback)
+            if snapshot.experiments:
+                own = treat(own, snapshot.experiments, customer.customer_id)
             slates, answered, fallback = await self._decide(caller, snapshot, own, customer, fallback, context)
+            if answered.slates[0].treatment is not None:
+                request_id = self._expose(caller, customer_id, answered, base_id)
             parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer_id, slates[0], snapshot, answered)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
-        served = self._served(snapshot, fallback, context)
+        served = self._served(snapshot, fallback, context, request_id)
         return b"".join((*parts, embedded(_BATCH_SERVED, served.SerializeToString())))
 
     def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
-        placement = query.slates[0].placement.placement
-        if query.explain:
-            slate = self._messages.build(placement, choices, snapshot.catalog, query).SerializeToString()
-        else:
-            slate = self._messages.encode(placement, choices, snapshot.catalog, query)
+        slate = self._encode(query.slates[0], choices, snapshot, query)
         return embedded(_CUSTOMER_ID, customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
+
+    def _encode(self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
+        placement, treatment = asked.placement.placement, asked.treatment
+        if query.explain or treatment is not None:
+            slate = self._messages.build(placement, choices, snapshot.catalog, query, treatment)
+            return slate.SerializeToString()
+        return self._messages.encode(placement, choices, snapshot.catalog, query)
+
+    def _next_request_id(self) -> str:
+        return f"{self._request_prefix}-{next(self._request_numbers):x}"
+
+    def _expose(self, caller: Caller, customer_id: str, query: Query, request_id: str) -> str:
+        """Note what experiments did to an answer, and give the request id that leads to them."""
+        self._exposures.note(caller.tenant, customer_id, query, request_id)
+        return marked(request_id, [slate.treatment.experiment_id for slate in query.slates if slate.treatment])
 
     async def list_similar_items(
         self, caller: Caller, request: offer_service_pb2.ListSimilarItemsRequest, context: Context
@@ -203,11 +229,15 @@ class OfferHandlers:
         return offer_service_pb2.FALLBACK_UNSPECIFIED
 
     def _served(
-        self, snapshot: Snapshot, fallback: offer_service_pb2.Fallback.ValueType, context: Context
+        self,
+        snapshot: Snapshot,
+        fallback: offer_service_pb2.Fallback.ValueType,
+        context: Context,
+        request_id: str = "",
     ) -> offer_service_pb2.Served:
         """Say what served an answer, to the caller and to the log."""
         served = offer_service_pb2.Served(
-            request_id=f"{self._request_prefix}-{next(self._request_numbers):x}",
+            request_id=request_id or self._next_request_id(),
             model_version=snapshot.model.model_version,
             generation=snapshot.model.generation,
         )

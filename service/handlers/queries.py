@@ -34,7 +34,9 @@ _MAXIMAL_CONSENTS = 32
 _MAXIMAL_ZONE_BYTES = 64
 
 
-def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float) -> Query:
+def recommend_query(
+    request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float, seed: str = ""
+) -> Query:
     """Read a request for one customer. InvalidInputError names the field, NotFoundError a placement."""
     check("customer_id", id_problem(request.customer_id))
     check("placements", count_problem(len(request.placements), 1, MAXIMAL_PLACEMENTS))
@@ -61,10 +63,13 @@ def recommend_query(request: offer_service_pb2.RecommendOffersRequest, snapshot:
         language=request.language,
         consent_categories=frozenset(request.consent_categories),
         trace_offer_ids=request.trace_offer_ids,
+        seed=seed,
     )
 
 
-def batch_query(request: offer_service_pb2.BatchRecommendOffersRequest, snapshot: Snapshot, now: float) -> Query:
+def batch_query(
+    request: offer_service_pb2.BatchRecommendOffersRequest, snapshot: Snapshot, now: float, seed: str = ""
+) -> Query:
     """Read a request for many customers. InvalidInputError names the field, NotFoundError the placement."""
     check_ids("customer_ids", request.customer_ids, 1, MAXIMAL_CUSTOMERS)
     _check_rules(request)
@@ -79,6 +84,7 @@ def batch_query(request: offer_service_pb2.BatchRecommendOffersRequest, snapshot
         utc_offset=utc_offset(request.time_zone, now) if request.time_zone else 0,
         language=request.language,
         consent_categories=frozenset(request.consent_categories),
+        seed=seed,
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
+from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
 from service.store.event_codec import decode_money, encode_money
+from service.store.experiment_codec import decode_experiment, encode_experiment
 from service.store.offer_codec import decode_offer, decode_placement, encode_offer, encode_placement
 
-KINDS = ("items", "offers", "placements", "audiences")
+KINDS = ("items", "offers", "placements", "audiences", "experiments")
 """The kinds of records; a batch names one by its place here, so the order never changes."""
 
 FRAME = struct.Struct("<BBHI")
@@ -21,7 +23,7 @@ FRAME = struct.Struct("<BBHI")
 
 ETAG_LENGTH = 16
 
-Record = Item | Offer | Placement | Audience
+Record = Item | Offer | Placement | Audience | Experiment
 
 
 def encode_record(record: Record) -> bytes:
@@ -54,6 +56,8 @@ def id_of(record: Record) -> str:
             return record.placement
         case Audience():
             return record.audience_id
+        case Experiment():
+            return record.experiment_id
 
 
 def encode_change(change: CatalogChange) -> bytes:
@@ -81,10 +85,12 @@ def decode_change(batch: bytes, version: int) -> CatalogChange:
         offers=tuple(stored["offers"]),
         placements=tuple(stored["placements"]),
         audiences=tuple(stored["audiences"]),
+        experiments=tuple(stored["experiments"]),
         deleted_item_ids=tuple(deleted["items"]),
         deleted_offer_ids=tuple(deleted["offers"]),
         deleted_placements=tuple(deleted["placements"]),
         deleted_audience_ids=tuple(deleted["audiences"]),
+        deleted_experiment_ids=tuple(deleted["experiments"]),
         version=version,
     )
 
@@ -95,6 +101,7 @@ def assemble(records: Iterable[Record], version: int) -> Catalog:
     offers: dict[str, Offer] = {}
     placements: dict[str, Placement] = {}
     audiences: dict[str, Audience] = {}
+    experiments: dict[str, Experiment] = {}
     for record in records:
         match record:
             case Item():
@@ -105,7 +112,9 @@ def assemble(records: Iterable[Record], version: int) -> Catalog:
                 placements[record.placement] = record
             case Audience():
                 audiences[record.audience_id] = record
-    return Catalog(version, items, offers, placements, audiences)
+            case Experiment():
+                experiments[record.experiment_id] = record
+    return Catalog(version, items, offers, placements, audiences, experiments)
 
 
 def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:
@@ -116,7 +125,7 @@ def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:
 
 
 def _stored(change: CatalogChange) -> tuple[tuple[Record, ...], ...]:
-    return change.items, change.offers, change.placements, change.audiences
+    return change.items, change.offers, change.placements, change.audiences, change.experiments
 
 
 def _deleted(change: CatalogChange) -> tuple[tuple[str, ...], ...]:
@@ -125,6 +134,7 @@ def _deleted(change: CatalogChange) -> tuple[tuple[str, ...], ...]:
         change.deleted_offer_ids,
         change.deleted_placements,
         change.deleted_audience_ids,
+        change.deleted_experiment_ids,
     )
 
 
@@ -176,7 +186,13 @@ def _decode_audience(id_: str, fields: dict[str, Any]) -> Audience:
 
 
 _ENCODERS: Mapping[type, Callable[[Any], dict[str, Any]]] = MappingProxyType(
-    {Item: _encode_item, Offer: encode_offer, Placement: encode_placement, Audience: _encode_audience}
+    {
+        Item: _encode_item,
+        Offer: encode_offer,
+        Placement: encode_placement,
+        Audience: _encode_audience,
+        Experiment: encode_experiment,
+    }
 )
 _DECODERS: Mapping[str, Callable[[str, dict[str, Any], str], Record]] = MappingProxyType(
     {
@@ -184,5 +200,6 @@ _DECODERS: Mapping[str, Callable[[str, dict[str, Any], str], Record]] = MappingP
         "offers": decode_offer,
         "placements": decode_placement,
         "audiences": lambda id_, fields, _etag: _decode_audience(id_, fields),
+        "experiments": decode_experiment,
     }
 )

@@ -16,6 +16,8 @@ _DEFAULTS = {
     "rating": 0.0,
     "query": "",
     "request_id": "",
+    "arm": "",
+    "experiment_id": "",
 }
 
 

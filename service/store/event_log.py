@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from models.events import Event
+from models.events import EXPOSURE, Event
 from models.profile import MAXIMAL_PROFILE_EVENTS
 from service.store import functions, keys, profile_codec
 from service.store.connection import AsyncConnection, SyncConnection
@@ -100,7 +100,8 @@ def _calls(tenant: str, events: Sequence[Event], settings: EventLogSettings) -> 
             arguments += (
                 encode_event(event),
                 profile_codec.encode_header(event.customer_id),
-                profile_codec.encode_record(event),
+                # That a customer met an experiment is nothing that they did.
+                b"" if event.event_type == EXPOSURE else profile_codec.encode_record(event),
             )
         calls.append(FunctionCall(functions.RECORD_EVENTS, tuple(names), (*limits, *arguments)))
     return calls

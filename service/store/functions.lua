@@ -71,7 +71,7 @@ end
 -- Appends events to the log of a shard and to the profiles of their customers, once per event id.
 -- keys: log, then for each event: seen mark, profile
 -- args: seconds to remember event ids, seconds to keep a profile, records that a profile keeps, records above that
---       before it is trimmed, then for each event: log entry, empty profile, profile record
+--       before it is trimmed, then for each event: log entry, empty profile, profile record (empty for none)
 -- Gives the number of events that had not been recorded before.
 local function record_events(keys, args)
   local recorded = 0
@@ -80,7 +80,9 @@ local function record_events(keys, args)
     local entry, empty, record = args[3 * index + 2], args[3 * index + 3], args[3 * index + 4]
     if redis.call('SET', seen, '', 'NX', 'EX', args[1]) then
       redis.call('XADD', keys[1], '*', 'event', entry)
-      append_to_profile(profile, empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
+      if record ~= '' then
+        append_to_profile(profile, empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
+      end
       recorded = recorded + 1
     end
   end

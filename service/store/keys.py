@@ -97,5 +97,5 @@ class MetaKeys:
         return f"{self._budget_prefix}redeemed:{offer_id}"
 
     def catalog_records(self, kind: str) -> str:
-        """Name the hash of the catalogue's records of one kind: items, offers, placements or audiences."""
+        """Name the hash of the catalogue's records of one kind: items, offers, placements, audiences or experiments."""
         return f"{self._catalog_prefix}{kind}"

@@ -47,14 +47,14 @@ def encode_offer(offer: Offer) -> dict[str, Any]:
         "priority": offer.priority,
         "status": offer.status.value,
         "labels": list(offer.labels),
-        "item_filter": None if offer.item_filter is None else _sparse(offer.item_filter),
+        "item_filter": None if offer.item_filter is None else sparse(offer.item_filter),
         "representations": [_encode_representation(one) for one in offer.representations],
-        "weekly_hours": [_sparse(hours) for hours in offer.weekly_hours],
+        "weekly_hours": [sparse(hours) for hours in offer.weekly_hours],
         "value": None if offer.value is None else encode_money(offer.value),
-        "cooldown": None if offer.cooldown is None else _sparse(offer.cooldown),
+        "cooldown": None if offer.cooldown is None else sparse(offer.cooldown),
         "consent_category": offer.consent_category,
         "fallback": True if offer.fallback else None,
-        "budget": None if offer.budget is None else _sparse(offer.budget),
+        "budget": None if offer.budget is None else sparse(offer.budget),
     }
 
 
@@ -94,7 +94,7 @@ def encode_placement(placement: Placement) -> dict[str, Any]:
         "size": placement.size,
         "plain_items": placement.plain_items,
         "rebuys": placement.rebuys.value,
-        "policy": _sparse(placement.policy) or None,
+        "policy": sparse(placement.policy) or None,
     }
 
 
@@ -106,12 +106,12 @@ def decode_placement(id_: str, record: dict[str, Any], etag: str) -> Placement:
         record["size"],
         record["plain_items"],
         Rebuys(record["rebuys"]),
-        PLAIN_POLICY if policy is None else _decode_policy(policy),
+        PLAIN_POLICY if policy is None else decode_policy(policy),
         etag,
     )
 
 
-def _sparse(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the dataclasses above
+def sparse(record: Any) -> dict[str, Any]:  # noqa: ANN401 - any of the dataclasses above
     """Write the fields of a dataclass that differ from their default."""
     return {
         field.name: _plain(value)
@@ -127,7 +127,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a field of those datac
         return value.value
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return _sparse(value) if is_dataclass(value) else value
+    return sparse(value) if is_dataclass(value) else value
 
 
 def _encode_discount(discount: Discount) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _decode_filter(record: dict[str, Any]) -> ItemFilter:
 
 
 def _encode_representation(representation: Representation) -> dict[str, Any]:
-    record = _sparse(representation)
+    record = sparse(representation)
     if representation.content:
         record["content"] = json.loads(representation.content)
     return record
@@ -193,7 +193,8 @@ def _decode_hours(record: dict[str, Any]) -> WeeklyHours:
     )
 
 
-def _decode_policy(record: dict[str, Any]) -> Policy:
+def decode_policy(record: dict[str, Any]) -> Policy:
+    """Read a policy. Raises as :func:`decode_offer` does."""
     promotion, rotation = record.get("promotion"), record.get("rotation")
     return Policy(
         score_mode=ScoreMode(record.get("score_mode", PLAIN_POLICY.score_mode.value)),

@@ -13,7 +13,7 @@ from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, 
 from models.profile import ProfileEvent
 from models.terms import Cooldown, WeeklyHours
 from service.decision.arrangement import AppliedRule
-from service.decision.query import Customer, Query, SlateQuery
+from service.decision.query import Customer, Query, SlateQuery, Treatment
 from service.decision.slate import Choice, decide
 from service.decision.snapshot import build_snapshot
 from service.decision.terms import TraceRule
@@ -234,6 +234,25 @@ def _check_place(shop: Catalog, asked: SlateQuery, choice: Choice, query: Query,
     if who.candidates is not None and asked.placement.rebuys is Rebuys.REFUSED:
         flagged = who.candidates.candidates["row"][who.candidates.candidates["source"] & BOUGHT_FLAG != 0]
         assert choice.item_id not in {item_id(row) for row in flagged}
+
+
+@settings(max_examples=60, deadline=None)
+@given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS, policies=st.tuples(POLICIES, POLICIES))
+def test_interleaved_rankings_show_nothing_that_they_may_not(
+    shop: Catalog, query: Query, who: Customer, policies: tuple[Policy, Policy]
+) -> None:
+    slates = []
+    for asked in query.slates:
+        rivals = tuple((f"arm-{n}", replace(asked.placement, policy=policy)) for n, policy in enumerate(policies))
+        slates.append(replace(asked, treatment=Treatment("ranking", rivals=rivals)))
+    query = replace(query, slates=slates, seed="r")
+    answered = decide(snapshot(MODEL, shop), query, who)
+    names = [name for slate in answered for choice in slate for name in choice.names if name[1]]
+    assert len(set(names)) == len(names)
+    for asked, slate in zip(query.slates, answered, strict=True):
+        assert len(slate) <= asked.size
+        for choice in slate:
+            _check_place(shop, asked, choice, query, who)
 
 
 @settings(max_examples=100, deadline=None)

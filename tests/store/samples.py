@@ -8,6 +8,7 @@ from hypothesis import strategies
 from models.candidates import CANDIDATE, CandidateTable
 from models.catalog import CatalogChange
 from models.events import EVENT_TYPES, Event
+from models.experiments import Arm, Experiment, ExperimentMode, ExperimentStatus
 from models.offers import (
     AmountOff,
     Audience,
@@ -54,6 +55,8 @@ events = strategies.builds(
     rating=strategies.floats(0, 5),
     query=texts,
     request_id=texts,
+    arm=texts,
+    experiment_id=texts,
 )
 items = strategies.builds(
     Item, identifiers, title=texts, category=texts, price=strategies.none() | money, labels=tuples_of_ids
@@ -133,7 +136,20 @@ placements = strategies.builds(
     policies,
 )
 audiences = strategies.builds(Audience, identifiers, strategies.frozensets(identifiers, max_size=3))
-
+arms = strategies.builds(
+    Arm, identifiers, strategies.integers(1, 1_000), strategies.none() | policies, strategies.booleans()
+)
+experiments = strategies.builds(
+    Experiment,
+    identifiers,
+    tuples_of_ids,
+    strategies.lists(arms, max_size=3).map(tuple),
+    salt=texts,
+    mode=strategies.sampled_from(ExperimentMode),
+    status=strategies.sampled_from(ExperimentStatus),
+    start_time=strategies.none() | times,
+    end_time=strategies.none() | times,
+)
 
 changes = strategies.builds(
     CatalogChange,
@@ -141,10 +157,12 @@ changes = strategies.builds(
     offers=strategies.lists(offers, max_size=3).map(tuple),
     placements=strategies.lists(placements, max_size=3).map(tuple),
     audiences=strategies.lists(audiences, max_size=3).map(tuple),
+    experiments=strategies.lists(experiments, max_size=3).map(tuple),
     deleted_item_ids=tuples_of_ids,
     deleted_offer_ids=tuples_of_ids,
     deleted_placements=tuples_of_ids,
     deleted_audience_ids=tuples_of_ids,
+    deleted_experiment_ids=tuples_of_ids,
 )
 
 
