@@ -1,12 +1,13 @@
 """``dangol items|offers|placements|audiences|experiments``: the same three commands for each kind of thing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import experiments
 from cli.output import answer, people, plain_table, print_json, progress_bars
 from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
 from models.progress import Progress
@@ -69,11 +70,19 @@ KINDS = (
 )
 
 
+MORE_COMMANDS: Mapping[str, Sequence[tuple[str, Callable[..., None]]]] = {
+    "experiments": (("report", experiments.report),),
+}
+"""What can be done with one kind of thing only."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Register one group for each kind."""
     for kind in KINDS:
         group = typer.Typer(help=f"List, store and delete {kind.plural}.", no_args_is_help=True)
         for name, command in (("list", _list_of(kind)), ("upsert", _upsert_of(kind)), ("delete", _delete_of(kind))):
+            group.command(name)(command)
+        for name, command in MORE_COMMANDS.get(kind.plural, ()):
             group.command(name)(command)
         app.add_typer(group, name=kind.plural, rich_help_panel="Keep the catalogue")
 

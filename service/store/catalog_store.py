@@ -113,6 +113,13 @@ def _checked(version: int, change: CatalogChange) -> int:
     raise ConflictError(f"{missed.kind}: {missed.record_id} is not what its etag says any more; read it again")
 
 
+def read_record(connection: SyncConnection, tenant: str, kind: str, id_: str) -> Record | None:
+    """Read one record of a kind, blocking; None when there is none. UnavailableError."""
+    with reaching_redis():
+        content = connection.client.execute_command("HGET", MetaKeys(tenant).catalog_records(kind), id_)
+    return None if content is None else decode_record(kind, id_, content)
+
+
 def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:
     """Make the call that applies a batch."""
     meta = MetaKeys(tenant)
