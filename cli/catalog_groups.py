@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import experiments
+from cli import experiments, placements
 from cli.output import answer, people, plain_table, print_json, progress_bars
 from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
 from models.progress import Progress
@@ -71,6 +71,7 @@ KINDS = (
 
 
 MORE_COMMANDS: Mapping[str, Sequence[tuple[str, Callable[..., None]]]] = {
+    "placements": (("apply", placements.apply), ("history", placements.history), ("restore", placements.restore)),
     "experiments": (("report", experiments.report),),
 }
 """What can be done with one kind of thing only."""

@@ -24,10 +24,15 @@ def document_of(message: Message, *, with_defaults: bool = False) -> dict[str, A
 def read_messages(path: Path, kind: type[MessageT]) -> Iterator[MessageT]:
     """Read a file of messages: JSON Lines, or one JSON array. InvalidInputError names file, line and problem."""
     for place, document in _documents(path):
-        try:
-            yield ParseDict(document, kind())
-        except (ParseError, TypeError, AttributeError) as error:
-            raise InvalidInputError(place, f"is no {kind.DESCRIPTOR.name} ({_short(error)})") from error
+        yield message_of(place, document, kind)
+
+
+def message_of(place: str, document: Any, kind: type[MessageT]) -> MessageT:  # noqa: ANN401 - of any shape, as files are
+    """Read one message from its JSON form. InvalidInputError names place and problem."""
+    try:
+        return ParseDict(document, kind())
+    except (ParseError, TypeError, AttributeError) as error:
+        raise InvalidInputError(place, f"is no {kind.DESCRIPTOR.name} ({_short(error)})") from error
 
 
 def _documents(path: Path) -> Iterator[tuple[str, Any]]:

@@ -101,7 +101,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     reservations = Reservations(store.budgets, snapshots, settings.read_timeout, settings.write_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     api = Api(
-        offers=OfferHandlers(snapshots, reads, reservations, exposures),
+        offers=OfferHandlers(snapshots, reads, reservations, exposures, store.models.sample_customers),
         events=EventHandlers(
             store.events,
             settings.write_timeout,

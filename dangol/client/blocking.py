@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.catalog import CatalogCalls
 from dangol.client.customers import CustomerCalls
+from dangol.v1.catalog_pb2 import Placement
 from dangol.v1.event_pb2 import Event
 from dangol.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
 from dangol.v1.event_service_pb2_grpc import EventServiceStub
@@ -25,6 +26,8 @@ from dangol.v1.offer_service_pb2 import (
     BatchRecommendOffersResponse,
     ListSimilarItemsRequest,
     ListSimilarItemsResponse,
+    PreviewPlacementsRequest,
+    PreviewPlacementsResponse,
     RankItemsRequest,
     RankItemsResponse,
     RecommendOffersRequest,
@@ -121,6 +124,21 @@ class Client(CatalogCalls, CustomerCalls):
             consent_categories=consent_categories,
         )
         return self._write(self._offers.BatchRecommendOffers, request, timeout)
+
+    def preview_placements(
+        self,
+        placements: Iterable[Placement],
+        *,
+        customer_ids: Sequence[str] = (),
+        sample_size: int = 0,
+        channel: str = "",
+        timeout: float | None = None,
+    ) -> PreviewPlacementsResponse:
+        """Set what customers (some of them unless named) see beside what they would see; nothing is changed."""
+        request = PreviewPlacementsRequest(
+            placements=placements, customer_ids=customer_ids, sample_size=sample_size, channel=channel
+        )
+        return self._write(self._offers.PreviewPlacements, request, timeout)
 
     def list_similar_items(
         self, item_id: str, *, page_size: int = 0, timeout: float | None = None

@@ -6,6 +6,7 @@ from functools import cached_property
 from dangol.client.calls import Calls
 from dangol.v1 import catalog_service_pb2 as messages
 from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement
+from dangol.v1.catalog_service_pb2 import PlacementVersion
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
 
@@ -63,9 +64,11 @@ class CatalogCalls(Calls):
         request = messages.DeleteOffersRequest(offer_ids=offer_ids)
         return self._write(self._catalog.DeleteOffers, request, timeout).catalog_version
 
-    def upsert_placements(self, placements: Iterable[Placement], *, timeout: float | None = None) -> int:
-        """Store placements; each replaces what had the same id."""
-        request = messages.UpsertPlacementsRequest(placements=placements)
+    def upsert_placements(
+        self, placements: Iterable[Placement], *, deleted_placements: Sequence[str] = (), timeout: float | None = None
+    ) -> int:
+        """Store placements, each replacing what had the same id, and delete others in the same step."""
+        request = messages.UpsertPlacementsRequest(placements=placements, deleted_placements=deleted_placements)
         return self._write(self._catalog.UpsertPlacements, request, timeout).catalog_version
 
     def list_placements(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Placement]:
@@ -78,6 +81,11 @@ class CatalogCalls(Calls):
             token = page.next_page_token
             if not token:
                 return
+
+    def list_placement_versions(self, placement: str, *, timeout: float | None = None) -> list[PlacementVersion]:
+        """List what was stored under the name of a placement, newest first."""
+        request = messages.ListPlacementVersionsRequest(placement=placement)
+        return list((self._write(self._catalog.ListPlacementVersions, request, timeout)).versions)
 
     def delete_placements(self, placements: Sequence[str], *, timeout: float | None = None) -> int:
         """Delete placements; ids that do not exist are passed over."""

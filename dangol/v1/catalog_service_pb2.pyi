@@ -7,6 +7,7 @@ from collections import abc as _abc
 from dangol.v1 import catalog_pb2 as _catalog_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -318,18 +319,24 @@ class UpsertPlacementsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLACEMENTS_FIELD_NUMBER: _builtins.int
+    DELETED_PLACEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def placements(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_pb2.Placement]:
-        """Lists the placements, 1 to 10,000, no id twice."""
+        """Lists the placements, 1 to 10,000, no id twice. May be empty where `deleted_placements` is not."""
+
+    @_builtins.property
+    def deleted_placements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists placements to delete in the same step, at most 10,000, so that a whole set is replaced at once."""
 
     def __init__(
         self,
         *,
         placements: _abc.Iterable[_catalog_pb2.Placement] | None = ...,
+        deleted_placements: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["placements", b"placements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_placements", b"deleted_placements", "placements", b"placements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -410,6 +417,86 @@ class ListPlacementsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPlacementsResponse: _TypeAlias = ListPlacementsResponse  # noqa: Y015
+
+@_typing.final
+class ListPlacementVersionsRequest(_message.Message):
+    """Asks for the versions of a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    placement: _builtins.str
+    """Names the placement. Required."""
+    def __init__(
+        self,
+        *,
+        placement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacementVersionsRequest: _TypeAlias = ListPlacementVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPlacementVersionsResponse(_message.Message):
+    """Lists the versions of a placement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlacementVersion]:
+        """Lists the versions, newest first. Empty for a name under which nothing was ever stored."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___PlacementVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlacementVersionsResponse: _TypeAlias = ListPlacementVersionsResponse  # noqa: Y015
+
+@_typing.final
+class PlacementVersion(_message.Message):
+    """Describes what was stored under the name of a placement for a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STORE_TIME_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Counts the versions of the placement, from 1."""
+    @_builtins.property
+    def store_time(self) -> _timestamp_pb2.Timestamp:
+        """States since when it was stored, UTC."""
+
+    @_builtins.property
+    def placement(self) -> _catalog_pb2.Placement:
+        """Holds the placement. Unset when it was deleted."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        store_time: _timestamp_pb2.Timestamp | None = ...,
+        placement: _catalog_pb2.Placement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement", "store_time", b"store_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placement", b"placement", "store_time", b"store_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlacementVersion: _TypeAlias = PlacementVersion  # noqa: Y015
 
 @_typing.final
 class DeletePlacementsRequest(_message.Message):

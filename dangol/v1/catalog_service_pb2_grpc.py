@@ -76,6 +76,11 @@ class CatalogServiceStub:
                 request_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsResponse.FromString,
                 _registered_method=True)
+        self.ListPlacementVersions = channel.unary_unary(
+                '/dangol.v1.CatalogService/ListPlacementVersions',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsResponse.FromString,
+                _registered_method=True)
         self.DeletePlacements = channel.unary_unary(
                 '/dangol.v1.CatalogService/DeletePlacements',
                 request_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeletePlacementsRequest.SerializeToString,
@@ -174,6 +179,13 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPlacementVersions(self, request, context):
+        """Lists what was stored under the name of a placement, newest first; upsert one again to go back to it. The newest 20 versions are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeletePlacements(self, request, context):
         """Deletes placements. A name that does not exist is passed over.
         """
@@ -266,6 +278,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ListPlacements,
                     request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsResponse.SerializeToString,
+            ),
+            'ListPlacementVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlacementVersions,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsResponse.SerializeToString,
             ),
             'DeletePlacements': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePlacements,
@@ -521,6 +538,33 @@ class CatalogService:
             '/dangol.v1.CatalogService/ListPlacements',
             dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsRequest.SerializeToString,
             dangol_dot_v1_dot_catalog__service__pb2.ListPlacementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlacementVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/ListPlacementVersions',
+            dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.ListPlacementVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

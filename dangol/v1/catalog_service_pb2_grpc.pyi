@@ -51,6 +51,8 @@ class CatalogServiceStub:
     """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then."""
     ListPlacements: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementsRequest, _catalog_service_pb2.ListPlacementsResponse]
     """Lists placements by name, page by page."""
+    ListPlacementVersions: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementVersionsRequest, _catalog_service_pb2.ListPlacementVersionsResponse]
+    """Lists what was stored under the name of a placement, newest first; upsert one again to go back to it. The newest 20 versions are kept."""
     DeletePlacements: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlacementsRequest, _catalog_service_pb2.DeletePlacementsResponse]
     """Deletes placements. A name that does not exist is passed over."""
     UpsertAudiences: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertAudiencesRequest, _catalog_service_pb2.UpsertAudiencesResponse]
@@ -91,6 +93,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Stores placements. Errors: INVALID_ARGUMENT names the field; ABORTED when a placement with an `etag` was changed since; nothing is stored then."""
     ListPlacements: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementsRequest, _catalog_service_pb2.ListPlacementsResponse]  # type: ignore[assignment]
     """Lists placements by name, page by page."""
+    ListPlacementVersions: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListPlacementVersionsRequest, _catalog_service_pb2.ListPlacementVersionsResponse]  # type: ignore[assignment]
+    """Lists what was stored under the name of a placement, newest first; upsert one again to go back to it. The newest 20 versions are kept."""
     DeletePlacements: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeletePlacementsRequest, _catalog_service_pb2.DeletePlacementsResponse]  # type: ignore[assignment]
     """Deletes placements. A name that does not exist is passed over."""
     UpsertAudiences: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertAudiencesRequest, _catalog_service_pb2.UpsertAudiencesResponse]  # type: ignore[assignment]
@@ -176,6 +180,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.ListPlacementsResponse, _abc.Awaitable[_catalog_service_pb2.ListPlacementsResponse]]:
         """Lists placements by name, page by page."""
+
+    @_abc_1.abstractmethod
+    def ListPlacementVersions(
+        self,
+        request: _catalog_service_pb2.ListPlacementVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListPlacementVersionsResponse, _abc.Awaitable[_catalog_service_pb2.ListPlacementVersionsResponse]]:
+        """Lists what was stored under the name of a placement, newest first; upsert one again to go back to it. The newest 20 versions are kept."""
 
     @_abc_1.abstractmethod
     def DeletePlacements(

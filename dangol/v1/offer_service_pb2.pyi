@@ -584,6 +584,114 @@ class RankItemsResponse(_message.Message):
 Global___RankItemsResponse: _TypeAlias = RankItemsResponse  # noqa: Y015
 
 @_typing.final
+class PreviewPlacementsRequest(_message.Message):
+    """Asks what placements would show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    sample_size: _builtins.int
+    """States how many customers to sample. 0 means 20; above 100 is lowered to it; negative is INVALID_ARGUMENT. Not with `customer_ids`."""
+    channel: _builtins.str
+    """Names the channel, as in RecommendOffersRequest."""
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_pb2.Placement]:
+        """Lists the placements as they would be, 1 to 8, no name twice, each checked as UpsertPlacements checks it. Nothing is stored."""
+
+    @_builtins.property
+    def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the customers, at most 100. Empty samples some that have a list of their own."""
+
+    def __init__(
+        self,
+        *,
+        placements: _abc.Iterable[_catalog_pb2.Placement] | None = ...,
+        customer_ids: _abc.Iterable[_builtins.str] | None = ...,
+        sample_size: _builtins.int = ...,
+        channel: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "customer_ids", b"customer_ids", "placements", b"placements", "sample_size", b"sample_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewPlacementsRequest: _TypeAlias = PreviewPlacementsRequest  # noqa: Y015
+
+@_typing.final
+class PreviewPlacementsResponse(_message.Message):
+    """Tells what placements would show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIEWS_FIELD_NUMBER: _builtins.int
+    SERVED_FIELD_NUMBER: _builtins.int
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def previews(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlacementPreview]:
+        """Holds one preview for each customer and placement: customer by customer, placements in the order given."""
+
+    @_builtins.property
+    def served(self) -> Global___Served:
+        """Tells what served the answer."""
+
+    @_builtins.property
+    def placements(self) -> _containers.RepeatedCompositeFieldContainer[_catalog_pb2.Placement]:
+        """Lists the placements as they would be stored, their defaults spelled out."""
+
+    def __init__(
+        self,
+        *,
+        previews: _abc.Iterable[Global___PlacementPreview] | None = ...,
+        served: Global___Served | None = ...,
+        placements: _abc.Iterable[_catalog_pb2.Placement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["served", b"served"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["placements", b"placements", "previews", b"previews", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewPlacementsResponse: _TypeAlias = PreviewPlacementsResponse  # noqa: Y015
+
+@_typing.final
+class PlacementPreview(_message.Message):
+    """Sets beside each other what a customer sees and would see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    PROPOSED_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Names the customer."""
+    @_builtins.property
+    def current(self) -> Global___Slate:
+        """Holds what the placement shows now. Unset when the placement does not exist."""
+
+    @_builtins.property
+    def proposed(self) -> Global___Slate:
+        """Holds what it would show."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        current: Global___Slate | None = ...,
+        proposed: Global___Slate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "proposed", b"proposed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "customer_id", b"customer_id", "proposed", b"proposed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlacementPreview: _TypeAlias = PlacementPreview  # noqa: Y015
+
+@_typing.final
 class Slate(_message.Message):
     """Holds the ranked offers of one placement."""
 

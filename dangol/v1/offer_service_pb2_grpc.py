@@ -55,6 +55,11 @@ class OfferServiceStub:
                 request_serializer=dangol_dot_v1_dot_offer__service__pb2.RankItemsRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_offer__service__pb2.RankItemsResponse.FromString,
                 _registered_method=True)
+        self.PreviewPlacements = channel.unary_unary(
+                '/dangol.v1.OfferService/PreviewPlacements',
+                request_serializer=dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsResponse.FromString,
+                _registered_method=True)
 
 
 class OfferServiceServicer:
@@ -90,6 +95,14 @@ class OfferServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewPlacements(self, request, context):
+        """Shows what customers would see were these the rules of their placements, beside what they see now. Changes nothing, reserves nothing, and leaves
+        experiments aside. Errors: INVALID_ARGUMENT names the field; UNAVAILABLE when the customers cannot be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OfferServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +125,11 @@ def add_OfferServiceServicer_to_server(servicer, server):
                     servicer.RankItems,
                     request_deserializer=dangol_dot_v1_dot_offer__service__pb2.RankItemsRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_offer__service__pb2.RankItemsResponse.SerializeToString,
+            ),
+            'PreviewPlacements': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewPlacements,
+                    request_deserializer=dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +241,33 @@ class OfferService:
             '/dangol.v1.OfferService/RankItems',
             dangol_dot_v1_dot_offer__service__pb2.RankItemsRequest.SerializeToString,
             dangol_dot_v1_dot_offer__service__pb2.RankItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewPlacements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.OfferService/PreviewPlacements',
+            dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsRequest.SerializeToString,
+            dangol_dot_v1_dot_offer__service__pb2.PreviewPlacementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class OfferServiceStub:
     """Lists the items whose customers are most alike. An item that the model does not know has no similar items."""
     RankItems: _grpc.UnaryUnaryMultiCallable[_offer_service_pb2.RankItemsRequest, _offer_service_pb2.RankItemsResponse]
     """Ranks the caller's own items for a customer. Every item comes back once; those that nothing is known of come last, in the order given."""
+    PreviewPlacements: _grpc.UnaryUnaryMultiCallable[_offer_service_pb2.PreviewPlacementsRequest, _offer_service_pb2.PreviewPlacementsResponse]
+    """Shows what customers would see were these the rules of their placements, beside what they see now. Changes nothing, reserves nothing, and leaves
+    experiments aside. Errors: INVALID_ARGUMENT names the field; UNAVAILABLE when the customers cannot be read.
+    """
 
 @_typing.type_check_only
 class OfferServiceAsyncStub(OfferServiceStub):
@@ -59,6 +63,10 @@ class OfferServiceAsyncStub(OfferServiceStub):
     """Lists the items whose customers are most alike. An item that the model does not know has no similar items."""
     RankItems: _aio.UnaryUnaryMultiCallable[_offer_service_pb2.RankItemsRequest, _offer_service_pb2.RankItemsResponse]  # type: ignore[assignment]
     """Ranks the caller's own items for a customer. Every item comes back once; those that nothing is known of come last, in the order given."""
+    PreviewPlacements: _aio.UnaryUnaryMultiCallable[_offer_service_pb2.PreviewPlacementsRequest, _offer_service_pb2.PreviewPlacementsResponse]  # type: ignore[assignment]
+    """Shows what customers would see were these the rules of their placements, beside what they see now. Changes nothing, reserves nothing, and leaves
+    experiments aside. Errors: INVALID_ARGUMENT names the field; UNAVAILABLE when the customers cannot be read.
+    """
 
 class OfferServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks offers and items for customers."""
@@ -96,5 +104,15 @@ class OfferServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_offer_service_pb2.RankItemsResponse, _abc.Awaitable[_offer_service_pb2.RankItemsResponse]]:
         """Ranks the caller's own items for a customer. Every item comes back once; those that nothing is known of come last, in the order given."""
+
+    @_abc_1.abstractmethod
+    def PreviewPlacements(
+        self,
+        request: _offer_service_pb2.PreviewPlacementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_offer_service_pb2.PreviewPlacementsResponse, _abc.Awaitable[_offer_service_pb2.PreviewPlacementsResponse]]:
+        """Shows what customers would see were these the rules of their placements, beside what they see now. Changes nothing, reserves nothing, and leaves
+        experiments aside. Errors: INVALID_ARGUMENT names the field; UNAVAILABLE when the customers cannot be read.
+        """
 
 def add_OfferServiceServicer_to_server(servicer: OfferServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -17,8 +17,9 @@ from service.handlers.catalog_messages import (
 )
 from service.handlers.experiment_messages import check_alone, experiment_message, experiments_from
 from service.handlers.pages import page_of
+from service.handlers.placement_messages import version_message
 from service.handlers.snapshots import Snapshots
-from service.handlers.validation import check_ids
+from service.handlers.validation import check, check_ids, kebab_problem
 from service.store.budget_store import BudgetStore
 from service.store.catalog_store import CatalogStore
 
@@ -89,9 +90,12 @@ class CatalogHandlers:
         self, caller: Caller, request: messages.UpsertPlacementsRequest, context: Context
     ) -> messages.UpsertPlacementsResponse:
         """Store placements, all or none. ConflictError when one with an etag was changed since."""
-        placements = tuple(placements_from(request.placements))
+        check_ids("deleted_placements", request.deleted_placements, 0, MAXIMAL_BATCH)
+        given = request.placements or not request.deleted_placements
+        placements = tuple(placements_from(request.placements)) if given else ()
         expected = tuple(Expectation("placements", one.placement, one.etag) for one in placements if one.etag)
-        change = CatalogChange(placements=placements, expectations=expected)
+        deleted = tuple(request.deleted_placements)
+        change = CatalogChange(placements=placements, deleted_placements=deleted, expectations=expected)
         return messages.UpsertPlacementsResponse(catalog_version=await self._store_change(caller, change, context))
 
     async def list_placements(
@@ -103,6 +107,15 @@ class CatalogHandlers:
         page, token = page_of(known, request.page_size, request.page_token, "placements")
         context.facts["placements"] = len(page)
         return messages.ListPlacementsResponse(placements=map(placement_message, page), next_page_token=token)
+
+    async def list_placement_versions(
+        self, caller: Caller, request: messages.ListPlacementVersionsRequest, context: Context
+    ) -> messages.ListPlacementVersionsResponse:
+        """List what was stored under the name of a placement."""
+        check("placement", kebab_problem(request.placement))
+        context.budget(self._write_timeout)
+        versions = await self._store.placement_versions(caller.tenant, request.placement)
+        return messages.ListPlacementVersionsResponse(versions=map(version_message, versions))
 
     async def delete_placements(
         self, caller: Caller, request: messages.DeletePlacementsRequest, context: Context

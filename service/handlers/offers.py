@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from dangol.v1 import offer_service_pb2
+from models.errors import UnavailableError
 from models.experiments import marked
 from models.profile import EMPTY_PROFILE
 from service.decision.experiments import treat
@@ -17,10 +18,12 @@ from service.decision.slate import Choice, decide
 from service.decision.snapshot import Snapshot
 from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
+from service.handlers.catalog_messages import placement_message
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.exposures import Exposures
 from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
 from service.handlers.personal import customer_of, personal_query
+from service.handlers.placement_messages import preview_from, preview_query
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots
@@ -56,13 +59,15 @@ class OfferHandlers:
         reads: CustomerReads,
         reservations: Reservations,
         exposures: Exposures,
+        sample: Callable[[str, int, int], Awaitable[list[str]]],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """``now`` gives the time in seconds since 1970, UTC."""
+        """``sample`` gives so many customers of a tenant's generation, ``now`` seconds since 1970, UTC."""
         self._snapshots = snapshots
         self._reads = reads
         self._reservations = reservations
         self._exposures = exposures
+        self._sample = sample
         self._now = now
         self._messages = OfferMessages()
         self._request_prefix = secrets.token_hex(6)
@@ -141,6 +146,43 @@ class OfferHandlers:
         """Note what experiments did to an answer, and give the request id that leads to them."""
         self._exposures.note(caller.tenant, customer_id, query, request_id)
         return marked(request_id, [slate.treatment.experiment_id for slate in query.slates if slate.treatment])
+
+    async def preview_placements(
+        self, caller: Caller, request: offer_service_pb2.PreviewPlacementsRequest, context: Context
+    ) -> offer_service_pb2.PreviewPlacementsResponse:
+        """Set beside each other what customers see and would see. UnavailableError when they cannot be read."""
+        proposals, sample_size = preview_from(request)
+        snapshot = self._snapshots.current(caller.tenant)
+        customer_ids: Sequence[str] = request.customer_ids
+        if not customer_ids:
+            customer_ids = await self._sample(caller.tenant, snapshot.model.generation, sample_size)
+        customers, fallback = await self._read(caller, snapshot, customer_ids, context)
+        if fallback == offer_service_pb2.FALLBACK_SHARED_LIST:
+            raise UnavailableError("the customers cannot be read now")
+        now = self._now()
+        previews = []
+        for customer_id, customer in zip(customer_ids, customers, strict=True):
+            for proposed in proposals:
+                slates = [
+                    self._preview(snapshot, preview_query(placement, request.channel, now), customer)
+                    for placement in (snapshot.placement(proposed.placement), proposed)
+                    if placement is not None
+                ]
+                current = slates[0] if len(slates) == 2 else None
+                preview = offer_service_pb2.PlacementPreview(
+                    customer_id=customer_id, current=current, proposed=slates[-1]
+                )
+                previews.append(preview)
+            await asyncio.sleep(0)
+            context.budget(1.0)
+        served = self._served(snapshot, fallback, context)
+        stored = map(placement_message, proposals)
+        return offer_service_pb2.PreviewPlacementsResponse(previews=previews, served=served, placements=stored)
+
+    def _preview(self, snapshot: Snapshot, query: Query, customer: Customer) -> offer_service_pb2.Slate:
+        """Decide as if budgets had units for everybody."""
+        (choices,) = decide(snapshot, query, customer)
+        return self._messages.build(query.slates[0].placement.placement, choices, snapshot.catalog, query)
 
     async def list_similar_items(
         self, caller: Caller, request: offer_service_pb2.ListSimilarItemsRequest, context: Context

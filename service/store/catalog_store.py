@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from models.catalog import Catalog, CatalogChange
 from models.errors import ConflictError, UnavailableError
+from models.offers import Placement
 from service.store import functions
 from service.store.catalog_codec import (
     ETAG_LENGTH,
@@ -29,6 +31,18 @@ SCAN_COUNTS = {"items": 500, "offers": 50, "placements": 500, "audiences": 5, "e
 LOAD_ATTEMPTS = 5
 YIELD_EVERY = 256
 """Records decoded before the event loop gets a turn."""
+
+KEPT_VERSIONS = 20
+"""How many versions of each placement are kept; functions.lua says the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementVersion:
+    """Is what was stored under the name of a placement from ``store_time`` (UTC) on; None when it was deleted."""
+
+    version: int
+    store_time: datetime
+    placement: Placement | None
 
 
 class CatalogStore:
@@ -79,6 +93,20 @@ class CatalogStore:
             return changes if changes[0].version == version + 1 else None
         return [] if await self.version(tenant) == version else None
 
+    async def placement_versions(self, tenant: str, placement: str) -> list[PlacementVersion]:
+        """List what was stored under the name of a placement, newest first, at most KEPT_VERSIONS. UnavailableError."""
+        name = MetaKeys(tenant).placement_versions
+        with reaching_redis():
+            newest = int(await self._client.execute_command("HGET", name, placement) or 0)
+            numbers = range(newest, max(0, newest - KEPT_VERSIONS), -1)
+            fields = [f"{placement}/{number}" for number in numbers]
+            contents = await self._client.execute_command("HMGET", name, *fields) if fields else []
+        return [
+            _version_of(placement, number, content)
+            for number, content in zip(numbers, contents, strict=True)
+            if content is not None
+        ]
+
     async def _scan(self, tenant: str) -> list[Record]:
         records: list[Record] = []
         for kind in KINDS:
@@ -93,6 +121,14 @@ class CatalogStore:
                 if cursor == 0:
                     break
         return records
+
+
+def _version_of(placement: str, number: int, content: bytes) -> PlacementVersion:
+    milliseconds, _, record = content.partition(b"\n")
+    stored = decode_record("placements", placement, record) if record else None
+    return PlacementVersion(
+        number, datetime.fromtimestamp(int(milliseconds) / 1000, UTC), stored if isinstance(stored, Placement) else None
+    )
 
 
 def _decode(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
@@ -127,6 +163,7 @@ def apply_call(tenant: str, change: CatalogChange) -> FunctionCall:
         meta.catalog_version,
         meta.catalog_changes,
         meta.catalog_changes_bytes,
+        meta.placement_versions,
         *(meta.catalog_records(kind) for kind in KINDS),
     )
     first_version = int((datetime.now(UTC) - EPOCH).total_seconds())

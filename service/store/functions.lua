@@ -89,15 +89,29 @@ local function record_events(keys, args)
   return recorded
 end
 
+-- A placement's number among the kinds of records, and how many versions of each are kept.
+local PLACEMENTS = 2
+local KEPT_VERSIONS = 20
+
+-- Keeps what is stored under the name of a placement, so that it can be gone back to: `<name>` counts the versions,
+-- `<name>/<number>` holds milliseconds since 1970, a line feed, and the record, empty when it was deleted.
+local function keep_version(versions, name, record)
+  local time = redis.call('TIME')
+  local number = redis.call('HINCRBY', versions, name, 1)
+  local milliseconds = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
+  redis.call('HSET', versions, name .. '/' .. number, milliseconds .. '\n' .. record)
+  redis.call('HDEL', versions, name .. '/' .. (number - KEPT_VERSIONS))
+end
+
 -- Applies one batch to the catalogue and appends it to the stream of changes, if every record that the caller expects
 -- in a certain state still is in it.
--- keys: version, stream of changes, its size in bytes, hash of kind 0, hash of kind 1, ...
+-- keys: version, stream of changes, its size in bytes, versions of placements, hash of kind 0, hash of kind 1, ...
 -- args: batch (see service/store/catalog_codec.py), entries and bytes that the stream may hold, version to count on
 --       from when there is none, then for each expectation: kind, id, etag
 -- Gives the version of the catalogue after the batch; -n when the n-th expectation is not met, and nothing is changed.
 local function apply_catalog(keys, args)
   for index = 5, #args, 3 do
-    local record = redis.call('HGET', keys[4 + tonumber(args[index])], args[index + 1])
+    local record = redis.call('HGET', keys[5 + tonumber(args[index])], args[index + 1])
     if not record or string.sub(redis.sha1hex(record), 1, #args[index + 2]) ~= args[index + 2] then
       return -(index - 2) / 3
     end
@@ -108,10 +122,14 @@ local function apply_catalog(keys, args)
     local kind, stored, id_size, value_size = struct.unpack('<BBHI4', batch, position)
     local id_end = position + 8 + id_size
     local id = string.sub(batch, position + 8, id_end - 1)
+    local record = string.sub(batch, id_end, id_end + value_size - 1)
+    if kind == PLACEMENTS and (redis.call('HGET', keys[5 + kind], id) or '') ~= record then
+      keep_version(keys[4], id, record)
+    end
     if stored == 1 then
-      redis.call('HSET', keys[4 + kind], id, string.sub(batch, id_end, id_end + value_size - 1))
+      redis.call('HSET', keys[5 + kind], id, record)
     else
-      redis.call('HDEL', keys[4 + kind], id)
+      redis.call('HDEL', keys[5 + kind], id)
     end
     position = id_end + value_size
   end

@@ -77,6 +77,7 @@ class MetaKeys:
         self.catalog_version = f"{prefix}:catalog:version"
         self.catalog_changes = f"{prefix}:catalog:changes"
         self.catalog_changes_bytes = f"{prefix}:catalog:changes:bytes"
+        self.placement_versions = f"{prefix}:catalog:placements:versions"
         self._budget_prefix = f"{prefix}:budget:"
         self._catalog_prefix = f"{prefix}:catalog:"
 

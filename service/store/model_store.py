@@ -7,6 +7,7 @@ from models.errors import NotFoundError
 from models.item_model import ItemModel, decode_item_model
 from models.progress import SilentProgress
 from service.store.connection import AsyncConnection
+from service.store.customer_sample import sample_customers
 from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord
 from service.store.generation_store import GenerationStore
@@ -69,6 +70,10 @@ class ModelStore:
             parts.append(part)
         name = f"items of generation {record.generation}"
         return await asyncio.to_thread(decode_item_model, b"".join(parts), name)
+
+    async def sample_customers(self, tenant: str, generation: int, count: int) -> list[str]:
+        """Give up to ``count`` customers that have a list in a generation, as Redis happens to come upon them."""
+        return await asyncio.to_thread(sample_customers, self._generations.connection, tenant, generation, count)
 
     async def promote(self, tenant: str, model_version: str) -> GenerationRecord:
         """Serve the newest generation of a version; call :meth:`sweep` afterwards. NotFoundError, ConflictError."""
