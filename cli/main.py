@@ -13,6 +13,7 @@ from cli import (
     catalog_groups,
     customers_group,
     demo_command,
+    evaluate,
     events,
     exports,
     models_group,
@@ -44,6 +45,7 @@ for module in (
     events,
     catalog_groups,
     customers_group,
+    evaluate,
     exports,
 ):
     module.add_to(app)

@@ -39,6 +39,7 @@ _RULES = {
     AppliedRule.APPLIED_RULE_PROMOTED: "promoted",
     AppliedRule.APPLIED_RULE_DIVERSIFIED: "lower for variety",
     AppliedRule.APPLIED_RULE_ROTATED: "lower as it was shown before",
+    AppliedRule.APPLIED_RULE_EXPLORED: "here by chance",
 }
 
 _TRACES = {

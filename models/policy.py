@@ -70,6 +70,13 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploration:
+    """Leaves each place that is not pinned to chance with a probability of ``percent``."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Holds the rules of one placement; the default one takes what may be shown in the order of the score.
 
@@ -88,6 +95,7 @@ class Policy:
     pins: tuple[Pin, ...] = ()
     rotation: Rotation | None = None
     fallback_offer_ids: tuple[str, ...] = ()
+    exploration: Exploration | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -99,6 +107,7 @@ class Policy:
             and self.promotion is None
             and not self.pins
             and self.rotation is None
+            and self.exploration is None
         )
 
 

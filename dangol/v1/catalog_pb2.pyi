@@ -691,6 +691,7 @@ class Policy(_message.Message):
     PINS_FIELD_NUMBER: _builtins.int
     ROTATION_FIELD_NUMBER: _builtins.int
     FALLBACK_OFFER_IDS_FIELD_NUMBER: _builtins.int
+    EXPLORATION_FIELD_NUMBER: _builtins.int
     score_mode: Global___ScoreMode.ValueType
     """States in which order offers stand."""
     default_value: _builtins.int
@@ -727,6 +728,10 @@ class Policy(_message.Message):
     def fallback_offer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists the fallbacks of the placement, first choice first, at most 32. Empty means every fallback that may be shown here, by priority."""
 
+    @_builtins.property
+    def exploration(self) -> Global___Exploration:
+        """Leaves some places to chance, so that what other rules would bring can be learned from what customers do. Unset leaves nothing to it."""
+
     def __init__(
         self,
         *,
@@ -741,14 +746,37 @@ class Policy(_message.Message):
         pins: _abc.Iterable[Global___Pin] | None = ...,
         rotation: Global___Rotation | None = ...,
         fallback_offer_ids: _abc.Iterable[_builtins.str] | None = ...,
+        exploration: Global___Exploration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["promotion", b"promotion", "rotation", b"rotation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exploration", b"exploration", "promotion", b"promotion", "rotation", b"rotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_weights", b"context_weights", "default_value", b"default_value", "diversity_percent", b"diversity_percent", "fallback_offer_ids", b"fallback_offer_ids", "ignored_factors", b"ignored_factors", "levers", b"levers", "maximal_per_category", b"maximal_per_category", "pins", b"pins", "promotion", b"promotion", "rotation", b"rotation", "score_mode", b"score_mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_weights", b"context_weights", "default_value", b"default_value", "diversity_percent", b"diversity_percent", "exploration", b"exploration", "fallback_offer_ids", b"fallback_offer_ids", "ignored_factors", b"ignored_factors", "levers", b"levers", "maximal_per_category", b"maximal_per_category", "pins", b"pins", "promotion", b"promotion", "rotation", b"rotation", "score_mode", b"score_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Policy: _TypeAlias = Policy  # noqa: Y015
+
+@_typing.final
+class Exploration(_message.Message):
+    """Leaves places to chance (epsilon-greedy): each place that is not pinned goes, with a probability, to any of the contenders that may stand there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    percent: _builtins.int
+    """States the probability that chance decides a place, 1 to 100 per cent. Required."""
+    def __init__(
+        self,
+        *,
+        percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exploration: _TypeAlias = Exploration  # noqa: Y015
 
 @_typing.final
 class Lever(_message.Message):

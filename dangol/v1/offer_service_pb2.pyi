@@ -89,6 +89,8 @@ class _AppliedRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AppliedRu
     """Says that the offer stands lower than its score because of what stands above it."""
     APPLIED_RULE_ROTATED: _AppliedRule.ValueType  # 4
     """Says that the score is lowered because the offer or its item was shown and not taken."""
+    APPLIED_RULE_EXPLORED: _AppliedRule.ValueType  # 5
+    """Says that chance gave the offer its place."""
 
 class AppliedRule(_AppliedRule, metaclass=_AppliedRuleEnumTypeWrapper):
     """Names a rule of a policy that moved an offer."""
@@ -103,6 +105,8 @@ APPLIED_RULE_DIVERSIFIED: AppliedRule.ValueType  # 3
 """Says that the offer stands lower than its score because of what stands above it."""
 APPLIED_RULE_ROTATED: AppliedRule.ValueType  # 4
 """Says that the score is lowered because the offer or its item was shown and not taken."""
+APPLIED_RULE_EXPLORED: AppliedRule.ValueType  # 5
+"""Says that chance gave the offer its place."""
 Global___AppliedRule: _TypeAlias = AppliedRule  # noqa: Y015
 
 class _TraceRule:
@@ -809,6 +813,7 @@ class RankedOffer(_message.Message):
     FACTORS_FIELD_NUMBER: _builtins.int
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    SELECTION_PROBABILITY_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Gives the place in the slate, from 1."""
     item_id: _builtins.str
@@ -823,6 +828,10 @@ class RankedOffer(_message.Message):
     """Gives the name of the item that people read, empty when the catalogue lacks it."""
     arm: _builtins.str
     """Names the arm whose ranking the offer is from, when arms are interleaved; events about the offer echo it. Empty otherwise."""
+    selection_probability: _builtins.float
+    """Gives the probability with which the offer got its place, given those above it, where the placement explores: 1 where nothing was left to chance.
+    0 where the placement does not explore.
+    """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
         """Lists why the item was chosen, strongest first: one reason, or all of them with `explain`."""
@@ -858,10 +867,11 @@ class RankedOffer(_message.Message):
         factors: Global___Factors | None = ...,
         applied_rules: _abc.Iterable[Global___AppliedRule.ValueType] | None = ...,
         arm: _builtins.str = ...,
+        selection_probability: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["factors", b"factors", "representation", b"representation", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "arm", b"arm", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "terms", b"terms", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "arm", b"arm", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "selection_probability", b"selection_probability", "terms", b"terms", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

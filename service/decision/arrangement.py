@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.item_model import ItemModel
 from models.policy import Policy
 from service.decision.arbitration import Judged
+from service.decision.exploration import Explorer
 from service.decision.query import SlateQuery
 
 _OUT = float("-inf")
@@ -24,33 +25,45 @@ class AppliedRule(IntEnum):
     PROMOTED = 2
     DIVERSIFIED = 3
     ROTATED = 4
+    EXPLORED = 5
 
 
-Place = tuple[int, tuple[AppliedRule, ...]]
-"""Is who stands, by index, and the rules that moved them."""
+Place = tuple[int, tuple[AppliedRule, ...], float]
+"""Is who stands, by index, the rules that moved them, and how probable that was where the slate explores, else 0."""
 
 
-def arrange(judged: Judged, pinned: dict[int, int], slate: SlateQuery, model: ItemModel) -> list[Place]:
+def arrange(judged: Judged, pinned: dict[int, int], slate: SlateQuery, model: ItemModel, seed: str = "") -> list[Place]:
     """Give at most as many contenders as the slate holds, in the order in which they stand.
 
     ``pinned`` (place from 0 within the slate → index) stand from the beginning; a pinned one moves up where nothing
-    can stand before it.
+    can stand before it. ``seed`` decides what the policy leaves to chance.
     """
     if not judged.contenders:
         return []
-    arrangement = _Arrangement(judged, pinned, slate.placement.policy, slate.size, model)
+    policy = slate.placement.policy
+    explorer = Explorer(policy.exploration, seed) if policy.exploration is not None else None
+    arrangement = _Arrangement(judged, pinned, policy, slate.size, model, explorer)
     return arrangement.run()
 
 
 class _Arrangement:
     """Fills one slate place by place."""
 
-    def __init__(self, judged: Judged, pinned: dict[int, int], policy: Policy, size: int, model: ItemModel) -> None:
+    def __init__(
+        self,
+        judged: Judged,
+        pinned: dict[int, int],
+        policy: Policy,
+        size: int,
+        model: ItemModel,
+        explorer: Explorer | None,
+    ) -> None:
         self._judged = judged
         self._pinned = pinned
         self._policy = policy
         self._size = size
         self._model = model
+        self._explorer = explorer
         self._share = policy.diversity_percent / 100
         worths = judged.worths
         if self._share:
@@ -72,7 +85,7 @@ class _Arrangement:
         for place in range(self._size):
             index = self._pinned.get(place)
             if index is not None:
-                places.append((index, (AppliedRule.PINNED,)))
+                places.append((index, (AppliedRule.PINNED,), 1.0 if self._explorer is not None else 0.0))
                 continue
             found = self._best(self._size - place - self._pinned_after(place))
             if found is not None:
@@ -92,15 +105,20 @@ class _Arrangement:
     def _best(self, free: int) -> Place | None:
         """Give who takes one of ``free`` places; what is owed to the promoted is paid at the latest."""
         relevance = self._relevance
+        rules: tuple[AppliedRule, ...] = ()
         best = int(relevance.argmax())
         if relevance[best] == _OUT:
             return None
-        if self._promoted is not None and self._owed >= free and not self._promoted[best]:
+        if self._promoted is not None and self._owed >= free:
             promoted = np.where(self._promoted, relevance, _OUT)
             first = int(promoted.argmax())
             if promoted[first] != _OUT:
-                return first, (AppliedRule.PROMOTED,)
-        return best, ()
+                rules = () if first == best else (AppliedRule.PROMOTED,)
+                relevance, best = promoted, first
+        if self._explorer is None:
+            return best, rules, 0.0
+        chosen, probability, explored = self._explorer.choose(best, np.flatnonzero(relevance > _OUT))
+        return chosen, (*rules, AppliedRule.EXPLORED) if explored else rules, probability
 
     def _stands(self, index: int) -> None:
         """Take in that somebody stands: they wait no longer, and what is like them is worth less."""
@@ -139,9 +157,9 @@ class _Arrangement:
         worths, rotated = self._judged.worths, self._judged.rotated
         spread = bool(self._policy.diversity_percent or self._policy.maximal_per_category)
         lowest, marked = float("inf"), []
-        for index, rules in places:
+        for index, rules, probability in places:
             moved = spread and not rules and worths[index] > lowest
-            marked.append((index, _rules(rules, rotated=index in rotated, moved=moved)))
+            marked.append((index, _rules(rules, rotated=index in rotated, moved=moved), probability))
             if not rules:
                 lowest = min(lowest, worths[index])
         return marked

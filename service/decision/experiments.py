@@ -36,11 +36,18 @@ def _treated(slate: SlateQuery, running: RunningExperiments, customer_id: str, n
     if experiment is None:
         return slate
     if experiment.mode is ExperimentMode.INTERLEAVED:
-        rivals = tuple((arm.arm, _under(placement, arm.policy)) for arm in experiment.arms)
+        rivals = tuple((arm.arm, _certain(_under(placement, arm.policy))) for arm in experiment.arms)
         return replace(slate, treatment=Treatment(experiment.experiment_id, rivals=rivals))
     arm = arm_of(experiment, customer_id)
     treatment = Treatment(experiment.experiment_id, arm.arm, arm.holdout)
     return SlateQuery(_under(placement, arm.policy), slate.size, treatment)
+
+
+def _certain(placement: Placement) -> Placement:
+    """Leave nothing to chance: within interleaved rankings its probabilities would not be those of the slate."""
+    if placement.policy.exploration is None:
+        return placement
+    return replace(placement, policy=replace(placement.policy, exploration=None))
 
 
 def _under(placement: Placement, policy: Policy | None) -> Placement:

@@ -34,6 +34,7 @@ class Choice(NamedTuple):
     factors: Factors | None = None
     applied_rules: tuple[AppliedRule, ...] = ()
     arm: str = ""
+    selection_probability: float = 0.0
 
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -113,12 +114,14 @@ class Decision:
             ranking = self._rank(replace(slate, placement=placement))
             rankings.append([choice._replace(arm=arm) for choice in ranking])
         self._used_slots, self.terms.barred = used_slots, barred
-        seed = f"{self._query.seed}/{slate.placement.placement}/{self._customer.customer_id}"
         names = [[choice.names for choice in ranking] for ranking in rankings]
-        chosen = [rankings[team][place] for team, place in team_draft(names, slate.size, seed)]
+        chosen = [rankings[team][place] for team, place in team_draft(names, slate.size, self._seed_of(slate))]
         for choice in chosen:
             self._use_choice(choice)
         return chosen
+
+    def _seed_of(self, slate: SlateQuery) -> str:
+        return f"{self._query.seed}/{slate.placement.placement}/{self._customer.customer_id}"
 
     def _use_choice(self, choice: Choice) -> None:
         slot = self._snapshot.slots.find(choice.item_id)
@@ -218,18 +221,25 @@ class Decision:
         arbiter = Arbiter(self._snapshot, self._query, self._customer, slate.placement)
         judged = arbiter.judge(gathered)
         return [
-            self._choice_of(gathered[index], judged.scores[index], arbiter, applied)
-            for index, applied in arrange(judged, pinned, slate, self._snapshot.model.items)
+            self._choice_of(gathered[index], judged.scores[index], arbiter, applied, probability)
+            for index, applied, probability in arrange(
+                judged, pinned, slate, self._snapshot.model.items, self._seed_of(slate)
+            )
         ]
 
     def _choice_of(
-        self, contender: Contender, score: float, arbiter: Arbiter, applied: tuple[AppliedRule, ...]
+        self,
+        contender: Contender,
+        score: float,
+        arbiter: Arbiter,
+        applied: tuple[AppliedRule, ...],
+        probability: float,
     ) -> Choice:
         slot, offer, ranked, _, _ = contender
         self._use(slot, offer)
         reasons = self._explain(ranked) if ranked is not None else CAMPAIGN
         factors = arbiter.factors(contender) if self._query.explain else None
-        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons, factors, applied)
+        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons, factors, applied, "", probability)
 
     def _pin(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> dict[int, int]:
         """Add what has a fixed place, and give places from 0; one beyond the slate is its last free one."""

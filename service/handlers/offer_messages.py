@@ -67,6 +67,7 @@ class OfferMessages:
             message.rank = rank
             message.score = choice.score
             message.arm = choice.arm
+            message.selection_probability = choice.selection_probability
             message.reasons.extend(map(_reason, choice.reasons if query.explain else choice.reasons[:1]))
             if query.explain:
                 _explain(message, choice)

@@ -134,7 +134,7 @@ class OfferHandlers:
 
     def _encode(self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         placement, treatment = asked.placement.placement, asked.treatment
-        if query.explain or treatment is not None:
+        if query.explain or treatment is not None or asked.placement.policy.exploration is not None:
             slate = self._messages.build(placement, choices, snapshot.catalog, query, treatment)
             return slate.SerializeToString()
         return self._messages.encode(placement, choices, snapshot.catalog, query)

@@ -9,6 +9,7 @@ from models.policy import (
     DEFAULT_ROTATION_SECONDS,
     DEFAULT_VALUE,
     ContextWeight,
+    Exploration,
     Factor,
     Lever,
     Pin,
@@ -79,6 +80,7 @@ def policy_from(message: catalog_pb2.Policy, field: str) -> Policy:
         pins=_pins_from(message, f"{field}.pins"),
         rotation=_rotation_from(message, f"{field}.rotation") if message.HasField("rotation") else None,
         fallback_offer_ids=tuple(message.fallback_offer_ids),
+        exploration=_exploration_from(message, f"{field}.exploration") if message.HasField("exploration") else None,
     )
 
 
@@ -127,6 +129,11 @@ def _rotation_from(message: catalog_pb2.Policy, field: str) -> Rotation:
     return Rotation(message.rotation.percent, seconds_from(message.rotation.duration, f"{field}.duration"))
 
 
+def _exploration_from(message: catalog_pb2.Policy, field: str) -> Exploration:
+    check(f"{field}.percent", range_problem(message.exploration.percent, 1, 100))
+    return Exploration(message.exploration.percent)
+
+
 def policy_message(policy: Policy) -> catalog_pb2.Policy:
     """Write a policy, its defaults spelled out."""
     message = catalog_pb2.Policy(
@@ -152,4 +159,6 @@ def policy_message(policy: Policy) -> catalog_pb2.Policy:
     if policy.rotation is not None:
         message.rotation.percent = policy.rotation.percent
         message.rotation.duration.CopyFrom(Duration(seconds=policy.rotation.seconds))
+    if policy.exploration is not None:
+        message.exploration.percent = policy.exploration.percent
     return message

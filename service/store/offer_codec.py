@@ -21,6 +21,7 @@ from models.offers import (
 from models.policy import (
     PLAIN_POLICY,
     ContextWeight,
+    Exploration,
     Factor,
     Lever,
     Pin,
@@ -195,7 +196,7 @@ def _decode_hours(record: dict[str, Any]) -> WeeklyHours:
 
 def decode_policy(record: dict[str, Any]) -> Policy:
     """Read a policy. Raises as :func:`decode_offer` does."""
-    promotion, rotation = record.get("promotion"), record.get("rotation")
+    promotion, rotation, exploration = record.get("promotion"), record.get("rotation"), record.get("exploration")
     return Policy(
         score_mode=ScoreMode(record.get("score_mode", PLAIN_POLICY.score_mode.value)),
         ignored_factors=tuple(Factor(name) for name in record.get("ignored_factors", ())),
@@ -208,4 +209,5 @@ def decode_policy(record: dict[str, Any]) -> Policy:
         pins=tuple(Pin(**pin) for pin in record.get("pins", ())),
         rotation=None if rotation is None else Rotation(**rotation),
         fallback_offer_ids=tuple(record.get("fallback_offer_ids", ())),
+        exploration=None if exploration is None else Exploration(**exploration),
     )

@@ -1,6 +1,7 @@
 """Experiments, from the catalogue's upsert to the answer and the log, over the wire."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -45,10 +46,10 @@ def catalog(channel: grpc.Channel) -> Iterator[CatalogServiceStub]:
     stub.DeleteOffers(DeleteOffersRequest(offer_ids=["first"]), timeout=10)
 
 
-def experiment(experiment_id: str = "ranking", **fields: object) -> catalog_pb2.Experiment:
+def experiment(experiment_id: str = "ranking", **fields: Any) -> catalog_pb2.Experiment:  # noqa: ANN401 - whatever the message takes
     arms = [catalog_pb2.Arm(arm="control"), catalog_pb2.Arm(arm="priority", weight=3, policy=BY_PRIORITY)]
     made = catalog_pb2.Experiment(experiment_id=experiment_id, placements=["tried"], arms=arms)
-    made.MergeFrom(catalog_pb2.Experiment(**fields))  # type: ignore[arg-type] # whatever the message takes
+    made.MergeFrom(catalog_pb2.Experiment(**fields))
     return made
 
 

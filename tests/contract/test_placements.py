@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def client(server: RunningServer) -> Iterator[Client]:
             client.delete_placements(names)
 
 
-def dangol(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, object]]:
+def dangol(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, Any]]:
     capsys.readouterr()
     assert run([*map(str, arguments), "--json"]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -82,16 +83,16 @@ def test_a_file_is_tried_applied_and_gone_back_from(
     assert told["applied"] is True
     second = write(tmp_path / "2.json", {"placement": "tried", "policy": {"score_mode": "SCORE_MODE_PRIORITY"}})
     (tried,) = dangol(capsys, "placements", "apply", second, "--dry-run", *where)
-    changes = {change["placement"]: change for change in tried["changes"]}  # type: ignore[attr-defined]
+    changes = {change["placement"]: change for change in tried["changes"]}
     assert changes["tried"]["fields"]["size"] == [2, 10]
     assert changes["old"]["change"] == "removed"
-    assert tried["slates"][0]["proposed"][0] == "first"  # type: ignore[index]
+    assert tried["slates"][0]["proposed"][0] == "first"
     assert {one.placement for one in client.list_placements()} == {"default", "old", "tried"}
     (applied,) = dangol(capsys, "placements", "apply", second, *where)
     assert applied["changes"] == tried["changes"]
     assert dangol(capsys, "placements", "apply", second, *where)[0]["changes"] == []
     newest, oldest = dangol(capsys, "placements", "history", "tried", *where)[:2]
-    assert newest["fields"]["size"] == [2, 10]  # type: ignore[index]
+    assert newest["fields"]["size"] == [2, 10]
     dangol(capsys, "placements", "restore", "tried", oldest["version"], *where)
     assert [one.size for one in client.list_placements() if one.placement == "tried"] == [2]
     assert run(["placements", "restore", "tried", "999", *where]) == 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.candidates import BOUGHT_FLAG
 from models.catalog import Catalog
 from models.offers import Audience, Item, ItemFilter, Money, Offer, OfferStatus, Placement, Rebuys
-from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
+from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
 from models.profile import ProfileEvent
 from models.terms import Cooldown, WeeklyHours
 from service.decision.arrangement import AppliedRule
@@ -129,6 +129,7 @@ POLICIES = st.builds(
     ).map(tuple),
     rotation=st.none() | st.builds(Rotation, st.integers(1, 100)),
     fallback_offer_ids=st.lists(st.integers(0, 7).map("offer-{}".format), max_size=2, unique=True).map(tuple),
+    exploration=st.none() | st.builds(Exploration, st.integers(1, 100)),
 )
 LISTS = st.none() | st.lists(st.tuples(ROWS, st.booleans()), max_size=ITEMS, unique_by=lambda pair: pair[0]).map(
     lambda rows: candidate_list(

@@ -232,6 +232,7 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
             [policy(pins=[{"offer_id": "o", "rank": 1}, {"offer_id": "p", "rank": 1}])],
             "placements[0].policy.pins[1].rank",
         ),
+        (placements_from, [policy(exploration={})], "placements[0].policy.exploration.percent"),
         (placements_from, [policy(rotation={})], "placements[0].policy.rotation.percent"),
         (
             placements_from,

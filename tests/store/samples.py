@@ -22,7 +22,7 @@ from models.offers import (
     Rebuys,
     ShareOff,
 )
-from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
+from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
 from models.terms import Budget, Cooldown, Representation, WeeklyHours
 from service.store.offer_codec import compact_json
 
@@ -126,6 +126,7 @@ policies = strategies.just(Policy()) | strategies.builds(
     rotation=strategies.none()
     | strategies.builds(Rotation, strategies.integers(1, 100), strategies.integers(1, 10**6)),
     fallback_offer_ids=tuples_of_ids,
+    exploration=strategies.none() | strategies.builds(Exploration, strategies.integers(1, 100)),
 )
 placements = strategies.builds(
     Placement,
