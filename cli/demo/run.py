@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from cli.demo import ask, show
+from cli.demo.campaign import Story, follow, show_story
 from cli.demo.catalog import DemoCatalog, build, upload
 from cli.demo.data import CUT, DemoData, locate, prepare
 from cli.demo.households import Purchases, chosen, read_purchases
@@ -47,6 +48,7 @@ class Answers:
     slates: Mapping[str, RecommendOffersResponse]
     comparison: ask.Comparison
     latencies: ask.Latencies
+    story: Story | None
 
 
 def run_demo(session: Session, options: DemoOptions) -> None:
@@ -107,7 +109,8 @@ def _ask(address: str, catalog: DemoCatalog, purchases: Purchases, options: Demo
         shown = [household.customer_id for household in chosen(purchases.households, options.shown)]
         slates = ask.slates_of(client, shown)
         comparison = ask.compare(client, catalog, purchases, progress)
-        return Answers(slates, comparison, ask.measure(client, everyone, progress))
+        latencies = ask.measure(client, everyone, progress)
+        return Answers(slates, comparison, latencies, follow(client, catalog, purchases))
 
 
 def _show(
@@ -127,6 +130,8 @@ def _show(
     console.print(
         "[dim]✓ bought that very product in December   (✓) bought another one that the coupon is good for[/dim]"
     )
+    if answers.story is not None:
+        show_story(console, answers.story)
     show.show_comparison(console, answers.comparison)
     last_id, last = next(iter(answers.slates.items()))
     show.show_service(console, last.served, answers.latencies, seconds)
@@ -148,6 +153,7 @@ def _document(
         ],
         "comparison": asdict(answers.comparison),
         "latencies_ms": asdict(answers.latencies),
+        "campaign": answers.story.document() if answers.story is not None else None,
         "seconds": round(seconds, 1),
         "address": kept[0] if kept else None,
         "process_id": kept[1] if kept else None,

@@ -8,6 +8,7 @@ import pytest
 
 from cli.demo.data import locate, prepare
 from dangol.client import Client
+from dangol.v1.offer_service_pb2 import TraceRule
 from models.progress import SilentProgress
 from tests.e2e.processes import PATIENCE, clean_environment, dangol, mentioning, wait_until
 
@@ -77,6 +78,14 @@ def test_the_demo_keeps_its_server_when_asked_and_says_how_good_it_was(tmp_path:
         assert isinstance(comparison, dict)
         assert comparison["households"] > 1_000
         assert comparison["bought"] > comparison["popular_bought"]
+        story = told["campaign"]
+        assert isinstance(story, dict)
+        assert story["instead"] != story["offer_id"]
+        assert [one["rule"] for one in story["why_not"]] == [
+            TraceRule.TRACE_RULE_BUDGET,
+            TraceRule.TRACE_RULE_AUDIENCE,
+            TraceRule.TRACE_RULE_VALIDITY,
+        ]
     finally:
         server.terminate()
         server.wait(PATIENCE)
