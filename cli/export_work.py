@@ -1,4 +1,4 @@
-"""Reads the catalogue and the log of events out of Redis into files, and the catalogue back."""
+"""Reads the catalogue out of Redis into a file, and back."""
 
 import asyncio
 from pathlib import Path
@@ -12,8 +12,7 @@ from service.redis_access import redis_settings
 from service.settings import Settings
 from service.store.catalog_store import CatalogStore, apply_blocking
 from service.store.connection import connect
-from service.store.event_log import read_log
-from service.store.exports import read_catalog, write_catalog, write_events
+from service.store.exports import read_catalog, write_catalog
 
 
 def export_catalog(session: Session, target: RedisTarget, path: Path) -> int:
@@ -47,11 +46,3 @@ def import_catalog(session: Session, target: RedisTarget, path: Path, progress: 
             count += len(change)
             stage.advance(len(change))
     return count
-
-
-def export_events(session: Session, target: RedisTarget, path: Path) -> int:
-    """Write the log to ``path`` and give the number of its events."""
-    settings = target.settings(session)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with reaching(settings) as connection:
-        return write_events(path, read_log(connection, settings.tenant))

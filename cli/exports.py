@@ -1,4 +1,4 @@
-"""``dangol catalog`` and ``dangol events``: what lives in Redis, to files and back."""
+"""``dangol catalog``: the catalogue, to a file and back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import answer, progress_bars
-from cli.publish import CATALOG_EXPORT, EVENTS_EXPORT, RedisUrl, Tenant
+from cli.publish import CATALOG_EXPORT, RedisUrl, Tenant
 from cli.session import Json, session_of
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="From an export.", metavar="FILE")]
@@ -16,13 +16,11 @@ Target = Annotated[
 PANEL = "Keep the catalogue"
 
 catalog_group = typer.Typer(help="Export the whole catalogue to a file, and import it.", no_args_is_help=True)
-events_group = typer.Typer(help="Export the log of events to a file.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the groups."""
+    """Register the group."""
     app.add_typer(catalog_group, name="catalog", rich_help_panel=PANEL)
-    app.add_typer(events_group, name="events", rich_help_panel=PANEL)
 
 
 @catalog_group.command("export")
@@ -68,28 +66,3 @@ def import_catalog(
     with progress_bars(not as_json) as progress:
         count = export_work.import_catalog(session_of(context), RedisTarget(redis_url, tenant), file, progress)
     answer({"records": count}, as_json, lambda console: console.print(f"{count:,} catalogue records stored"))
-
-
-@events_group.command("export")
-def export_events(
-    context: typer.Context,
-    file: Target = None,
-    redis_url: RedisUrl = "",
-    tenant: Tenant = "",
-    as_json: Json = False,
-) -> None:
-    """Write the log of events to a file that `dangol rebuild` reads.
-
-    Example: `dangol events export`
-    """
-    from cli import export_work
-    from cli.publishing import RedisTarget
-
-    session = session_of(context)
-    path = file or session.home / EVENTS_EXPORT
-    count = export_work.export_events(session, RedisTarget(redis_url, tenant), path)
-    answer(
-        {"file": str(path), "events": count},
-        as_json,
-        lambda console: console.print(f"{count:,} events written to {path}"),
-    )

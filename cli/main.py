@@ -16,11 +16,13 @@ from cli import (
     evaluate,
     events,
     exports,
+    log_groups,
     models_group,
     offers,
     online,
     publish,
     train,
+    worker,
 )
 from cli.errors import ExitCode, ending_of
 from cli.session import DEFAULT_HOME, Session, TlsFiles
@@ -41,12 +43,14 @@ for module in (
     publish,
     models_group,
     online,
+    worker,
     offers,
     events,
     catalog_groups,
     customers_group,
     evaluate,
     exports,
+    log_groups,
 ):
     module.add_to(app)
 

@@ -4,10 +4,9 @@ import re
 from typing import Protocol
 
 from models.errors import InvalidInputError
+from models.offers import minor_unit_places
 
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "KRW": "₩", "JPY": "¥"}
-_WITHOUT_CENTS = frozenset({"KRW", "JPY", "VND", "CLP", "ISK"})
-
 
 _AMOUNT = re.compile(r"(?P<whole>\d{1,12})(\.(?P<cents>\d{1,4}))? ?(?P<currency>[A-Za-z]{3})", re.ASCII)
 
@@ -27,7 +26,7 @@ class Amount(Protocol):
 def money_text(money: Amount) -> str:
     """Write an amount as people do: ``$3.49``."""
     sign = _SIGNS.get(money.currency_code, f"{money.currency_code} ")
-    if money.currency_code in _WITHOUT_CENTS:
+    if minor_unit_places(money.currency_code) == 0:
         return f"{sign}{money.minor_units:,}"
     return f"{sign}{money.minor_units / 100:,.2f}"
 
@@ -38,7 +37,7 @@ def read_money(text: str, field: str) -> tuple[int, str]:
     if found is None:
         raise InvalidInputError(field, "must be an amount and a currency, such as 3.49USD")
     currency = found["currency"].upper()
-    places = 0 if currency in _WITHOUT_CENTS else 2
+    places = minor_unit_places(currency)
     cents = found["cents"] or ""
     if len(cents) > places:
         raise InvalidInputError(field, f"must have at most {places} places after the point, as {currency} has")

@@ -73,7 +73,8 @@ def rebuild(
 ) -> None:
     """Fill a Redis that lost everything: the current model, the catalogue and the events, from files.
 
-    Files that are not named are looked for where the exports write them. May be repeated: nothing is counted twice.
+    Events come from the archive (DANGOL_ARCHIVE, else `archive` in the home) and from an export. Files that are not
+    named are looked for where the exports write them. May be repeated: nothing is counted twice.
 
     Example: `dangol rebuild --catalog catalog.jsonl`
     """

@@ -9,8 +9,9 @@ from cli.interrupts import uninterrupted
 from cli.session import Session
 from models.progress import Progress
 from service import publisher
-from service.redis_access import redis_settings
+from service.redis_access import event_log_settings, redis_settings
 from service.settings import Settings, read_settings
+from service.store.archive import Archive
 from service.store.connection import SyncConnection, connect_blocking
 from service.store.embedded import EmbeddedRedis
 from service.store.generation_record import GenerationRecord
@@ -89,5 +90,7 @@ def rebuild(
             settings.tenant,
             progress,
             catalog_file=catalog_file,
+            archive=Archive(settings.archive_location),
             events_file=events_file,
+            event_settings=event_log_settings(settings),
         )

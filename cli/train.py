@@ -1,5 +1,7 @@
 """``dangol train``: learn from files of events."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.output import answer, progress_bars, remarks
-from cli.session import Json, session_of
+from cli.session import Json, Session, session_of
 
 if TYPE_CHECKING:
     from training.config import ColumnMapping, TrainingConfiguration
@@ -22,8 +24,9 @@ def add_to(app: typer.Typer) -> None:
 def train(
     context: typer.Context,
     source: Annotated[
-        list[str], typer.Argument(help="Parquet, CSV or JSON Lines: files, globs or folders.", metavar="SOURCE...")
-    ],
+        list[str] | None,
+        typer.Argument(help="Parquet, CSV or JSON Lines: files, globs or folders.", metavar="SOURCE..."),
+    ] = None,
     mapping: Annotated[
         Path | None, typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="TOML: which column means what.")
     ] = None,
@@ -33,6 +36,9 @@ def train(
     until: Annotated[
         datetime | None, typer.Option("--until", help="Learn from what is before this day (UTC) only.")
     ] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Learn from the archive of recorded events, besides the sources.")
+    ] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same input and seed, same model.")] = None,
     promote: Annotated[bool, typer.Option(help="Make it the current model.")] = True,
     as_json: Json = False,
@@ -41,14 +47,15 @@ def train(
 
     Rows that cannot be used are counted, and a sample of them is kept under `refused/`.
 
-    Example: `dangol train purchases.parquet --until 2017-12-01`
+    Examples: `dangol train purchases.parquet --until 2017-12-01`, `dangol train purchases.parquet --archive`
     """
     from cli.training_report import document_of_training, show_training
     from training.job import train as run_training
 
     registry = session_of(context).registry()
-    with progress_bars(not as_json) as progress:
-        result = run_training(source, _mapping(mapping), _configuration(configuration, until, seed), registry, progress)
+    with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
+        settings = _configuration(configuration, until, seed)
+        result = run_training(sources, _mapping(mapping), settings, registry, progress)
     version = result.manifest.model_version
     refused_file = None
     if result.refused.total:
@@ -63,6 +70,19 @@ def train(
             remarks().print("[dim]It is current; `dangol publish` brings it into Redis.[/dim]")
 
     answer(document_of_training(result, refused_file), as_json, show_people)
+
+
+@contextmanager
+def _sources(session: Session, named: list[str], with_archive: bool) -> Iterator[list[str]]:
+    """Give the sources, those of the archive on this machine as long as the context."""
+    if not with_archive:
+        yield named
+        return
+    from service.settings import read_settings
+    from service.store.archive import Archive
+
+    with Archive(read_settings(home=session.home).archive_location).local_copy() as folder:
+        yield [*named, str(folder)]
 
 
 def _mapping(path: Path | None) -> "ColumnMapping":

@@ -16,6 +16,14 @@ class Money:
     currency_code: str
 
 
+_WITHOUT_MINOR_UNITS = frozenset({"CLP", "ISK", "JPY", "KRW", "VND"})
+
+
+def minor_unit_places(currency_code: str) -> int:
+    """Give how many decimal places the minor unit of a currency stands for: 2, or 0 where there is none."""
+    return 0 if currency_code in _WITHOUT_MINOR_UNITS else 2
+
+
 @dataclass(frozen=True, slots=True)
 class ShareOff:
     """Takes ``basis_points`` (1 to 10,000) off the price."""

@@ -32,9 +32,10 @@ from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots, SnapshotSettings
 from service.handlers.telemetry import Telemetry
 from service.metrics_server import serving_metrics
-from service.redis_access import redis_settings
+from service.redis_access import event_log_settings, redis_settings
 from service.settings import Settings
 from service.store.connection import RedisSettings
+from service.store.event_log import EventLogSettings
 from service.store.health import RedisHealth
 from service.store.store import Store
 
@@ -70,7 +71,7 @@ class Running:
 async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
     """Run everything but the engine as long as the context. InvalidInputError when metrics cannot be served there."""
     log = structlog.get_logger("dangol")
-    async with _opened(redis_settings(settings, redis_url)) as store:
+    async with _opened(redis_settings(settings, redis_url), event_log_settings(settings)) as store:
         with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
             parts = _compose(settings, store, executor)
             await _warn_of(store.health, log)
@@ -159,8 +160,8 @@ def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str], 
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: RedisSettings) -> AsyncIterator[Store]:
-    store = Store.open(settings)
+async def _opened(settings: RedisSettings, event_settings: EventLogSettings) -> AsyncIterator[Store]:
+    store = Store.open(settings, event_settings)
     try:
         yield store
     finally:

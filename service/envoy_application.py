@@ -9,8 +9,8 @@ from models.errors import UnavailableError
 from service.composition import Running, running
 from service.engines.envoy.application import GrpcApplication, Scope, Send
 from service.engines.envoy.attendant import Receive
-from service.handlers.logs import configure_logs
 from service.lifeline import Lifeline, confession
+from service.logs import configure_logs
 from service.settings import Settings, handed_over
 
 

@@ -12,8 +12,8 @@ import structlog
 import uvloop
 
 from models.errors import DangolError
-from service.handlers.logs import configure_logs
 from service.lifeline import Lifeline, confession
+from service.logs import configure_logs
 from service.server import serve_alone
 from service.settings import handed_over
 

@@ -7,12 +7,15 @@ leaves what is served untouched; what they wrote is removed by the next sweep.
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain, repeat
 from pathlib import Path
 
 from models.artifact import Artifact
 from models.errors import DangolError, PreconditionError
+from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
 from models.registry import Registry
+from service.store.archive import Archive
 from service.store.budget_store import redeem_blocking, redemptions_among
 from service.store.catalog_store import apply_blocking
 from service.store.event_log import EventLogSettings, append_blocking
@@ -96,13 +99,15 @@ def rebuild(
     progress: Progress,
     *,
     catalog_file: Path | None = None,
+    archive: Archive | None = None,
     events_file: Path | None = None,
     event_settings: EventLogSettings | None = None,
 ) -> Rebuilt:
-    """Fill an emptied Redis: the current model, the catalogue from its export, the events from theirs.
+    """Fill an emptied Redis: the current model, the catalogue from its export, the events from archive and export.
 
-    May be repeated: what is there already is replaced by the same, and events count once. A file left out is passed
-    over. InvalidInputError names the file and line that cannot be used.
+    May be repeated: what is there already is replaced by the same, and events count once. What is left out is passed
+    over. Events of the archive do not enter the log, from which they would be archived again. InvalidInputError names
+    the file and line that cannot be used, UnavailableError the archive.
     """
     store.check_layout(tenant)
     records = events = 0
@@ -114,13 +119,14 @@ def rebuild(
                 budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
                 records += len(change)
                 stage.advance(len(change))
-    if events_file is not None:
-        with progress.stage("events", None) as stage:
-            for batch in read_events(events_file):
-                append_blocking(store.connection, tenant, batch, event_settings)
-                redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
-                events += len(batch)
-                stage.advance(len(batch))
+    archived = () if archive is None else ([entry.event for entry in page] for page in archive.events())
+    exported = () if events_file is None else read_events(events_file)
+    with progress.stage("events", None) as stage:
+        for batch, is_archived in chain(zip(archived, repeat(True)), zip(exported, repeat(False))):
+            append_blocking(store.connection, tenant, batch, event_settings, archived=is_archived)
+            redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
+            events += len(batch)
+            stage.advance(len(batch))
     current = registry.current()
     generation = None if current is None else publish(registry, current, store, tenant, progress)
     return Rebuilt(generation, records, events)
@@ -129,8 +135,12 @@ def rebuild(
 def _write(
     artifact: Artifact, store: GenerationStore, tenant: str, record: GenerationRecord, progress: Progress
 ) -> GenerationRecord:
-    """Write the item model and all lists, giving a sign of life with every chunk; give the record with its counts."""
+    """Write everything of a generation, giving a sign of life with every chunk; give the record with its counts."""
     parts = store.write_items(tenant, record.generation, artifact.items_bytes())
+    fold_model = fold_model_of(artifact)
+    fold = encode_fold_model(fold_model) if fold_model is not None else b""
+    fold_parts = store.write_fold(tenant, record.generation, fold)
+    record = store.update(tenant, record, record)
     customers = 0
     with progress.stage("publish lists", artifact.manifest.counts["customers"]) as stage:
         for table in artifact.lists():
@@ -138,7 +148,7 @@ def _write(
                 customers += count
                 stage.advance(count)
             record = store.update(tenant, record, record)
-    return store.update(tenant, record, replace(record, customers=customers, parts=parts))
+    return store.update(tenant, record, replace(record, customers=customers, parts=parts, fold_parts=fold_parts))
 
 
 def _moved(

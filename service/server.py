@@ -1,7 +1,5 @@
 """The server's process: chooses the engine and hands over to what runs it, one process or several."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import uvloop
@@ -11,9 +9,9 @@ from service.engines.envoy.availability import obstacle
 from service.engines.envoy.configuration import as_text
 from service.envoy_supervisor import admin_address, envoy_configuration, supervise
 from service.fleet import supervise_fleet
-from service.handlers.logs import configure_logs
+from service.logs import configure_logs
+from service.redis_access import redis_url
 from service.settings import Settings
-from service.store.embedded import EmbeddedRedis
 
 
 def serve(settings: Settings) -> None:
@@ -23,7 +21,7 @@ def serve(settings: Settings) -> None:
     """
     configure_logs(settings.log_level)
     chosen = settings.model_copy(update={"engine": choose_engine(settings.engine)})
-    with _redis_url(chosen) as url:
+    with redis_url(chosen) as url:
         uvloop.run(serve_alone(chosen, url) if chosen.processes == 1 else supervise_fleet(chosen, url))
 
 
@@ -54,13 +52,3 @@ def choose_engine(wish: str) -> str:
     if wish == "auto":
         return "grpcio"
     raise InvalidInputError("engine", f"envoy cannot run here: {missing}")
-
-
-@contextlib.contextmanager
-def _redis_url(settings: Settings) -> Iterator[str]:
-    """Give the URL of Redis; the private one runs as long as the context."""
-    if settings.redis_url:
-        yield settings.redis_url
-    else:
-        with EmbeddedRedis(settings.home / "redis") as embedded:
-            yield embedded.url

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from models.errors import InvalidInputError
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Days = Annotated[float, Field(ge=0.01, le=36_500)]
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 
 
@@ -61,6 +62,17 @@ class Settings(BaseSettings):
     write_timeout: Seconds = Field(2.0, description="Seconds for storing, at most 90 % of the deadline")
     probe_interval: Seconds = Field(0.1, description="Seconds between two looks whether a lost Redis is back")
     poll_interval: Seconds = Field(0.25, description="Seconds between two looks for a new model or catalogue")
+
+    event_id_days: Days = Field(7.0, description="Days for which an event sent again under its id counts once")
+    profile_days: Days = Field(180.0, description="Days after which a customer of whom nothing is heard is forgotten")
+    archive: str = Field(
+        "", description="Folder or URL (`s3://bucket/prefix`) of the archive of events; empty is `home`/archive"
+    )
+    archive_interval: Seconds = Field(60.0, description="Seconds that an event may wait to be archived")
+    worker_interval: Seconds = Field(0.02, description="Seconds between two looks of a worker that found no event")
+    worker_patience: Seconds = Field(
+        30.0, description="Seconds after which events that a worker got and did not apply are another one's"
+    )
 
     maximal_calls: int = Field(256, ge=1, le=100_000, description="Calls worked on at once; one more is refused")
     maximal_request_bytes: Bytes = Field(4 << 20, description="Largest request that is taken")
@@ -135,6 +147,11 @@ class Settings(BaseSettings):
             return self.registry
         beside = self.home / "models"
         return beside if beside.is_dir() else None
+
+    @property
+    def archive_location(self) -> str:
+        """Give the folder or the URL of the archive."""
+        return self.archive or str(self.home / "archive")
 
     @property
     def hash_key(self) -> bytes:

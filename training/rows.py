@@ -132,7 +132,11 @@ class _Row:
         cases = {
             "malformed": MALFORMED,
             **_id_problems("customer"),
-            **_id_problems("item"),
+            # What says nothing about taste need not be about an item, as a search is not.
+            **{
+                f"{self._type_code()} <> {UNUSED_TYPE} AND ({test})": name
+                for test, name in _id_problems("item").items()
+            },
             "event_time IS NULL OR event_time = ''": "no-time",
             "seconds IS NULL": "unreadable-time",
             f"seconds > {latest}": "time-in-the-future",

@@ -109,7 +109,10 @@ def remains(bed: Bed) -> list[str]:
     for number, record in records.items():
         if record.state not in {GenerationState.LIVE, GenerationState.RETIRED}:
             found.append(f"generation {number} is {record.state.value}")
-        elif keys[number] != record.customers + record.parts or record.customers != bed.shop.customers:
+        elif (
+            keys[number] != record.customers + record.parts + record.fold_parts
+            or record.customers != bed.shop.customers
+        ):
             found.append(f"generation {number} has {keys[number]} keys")
     return found
 

@@ -40,6 +40,18 @@ def encode_table(table: CandidateTable) -> Iterator[bytes]:
     )
 
 
+def encode_list(customer_id: str, candidates: CandidateList) -> bytes:
+    """Give the value of one customer. InvalidInputError as :func:`encode_table`."""
+    table = CandidateTable(
+        [customer_id],
+        candidates.candidates[np.newaxis],
+        np.array([len(candidates.candidates)], dtype=np.uint16),
+        candidates.evidence_rows[np.newaxis],
+        np.array([len(candidates.evidence_rows)], dtype=np.uint8),
+    )
+    return next(encode_table(table))
+
+
 def decode(value: bytes, digest: bytes) -> CandidateList | None:
     """Read a value as views into it. None when it is damaged or not of the customer with this digest."""
     size = len(value)

@@ -25,7 +25,7 @@ class AsyncClient(Protocol):
 class Pipeline(Protocol):
     """Is what the store uses of redis-py's pipelines."""
 
-    def execute_command(self, *arguments: Argument) -> object:
+    def execute_command(self, *arguments: Argument, **options: object) -> object:
         """Queue one command."""
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:

@@ -54,13 +54,17 @@ class EventLog:
 
 
 def append_blocking(
-    connection: SyncConnection, tenant: str, events: Sequence[Event], settings: EventLogSettings | None = None
+    connection: SyncConnection,
+    tenant: str,
+    events: Sequence[Event],
+    settings: EventLogSettings | None = None,
+    *,
+    archived: bool = False,
 ) -> AppendResult:
-    """Append events as :meth:`EventLog.append` does, blocking."""
+    """Append events as :meth:`EventLog.append` does, blocking; ``archived`` ones count but do not enter the log."""
+    calls = _calls(tenant, events, settings or EventLogSettings(), archived=archived)
     with reaching_redis():
-        recorded = sum(
-            functions.call_blocking(connection, call) for call in _calls(tenant, events, settings or EventLogSettings())
-        )
+        recorded = sum(functions.call_blocking(connection, call) for call in calls)
     return AppendResult(recorded, len(events) - recorded)
 
 
@@ -80,7 +84,9 @@ def read_log(connection: SyncConnection, tenant: str) -> Iterator[Event]:
             after = "(" + page[-1][0].decode()
 
 
-def _calls(tenant: str, events: Sequence[Event], settings: EventLogSettings) -> list[FunctionCall]:
+def _calls(
+    tenant: str, events: Sequence[Event], settings: EventLogSettings, *, archived: bool = False
+) -> list[FunctionCall]:
     """Make one call for each shard that the events touch, keeping their order."""
     by_shard: dict[int, list[Event]] = {}
     for event in events:
@@ -98,7 +104,7 @@ def _calls(tenant: str, events: Sequence[Event], settings: EventLogSettings) -> 
         for event in shard_events:
             names += (keys.seen_key(tenant, shard, event.event_id), keys.profile_key(tenant, event.customer_id))
             arguments += (
-                encode_event(event),
+                b"" if archived else encode_event(event),
                 profile_codec.encode_header(event.customer_id),
                 # That a customer met an experiment is nothing that they did.
                 b"" if event.event_type == EXPOSURE else profile_codec.encode_record(event),

@@ -71,7 +71,8 @@ end
 -- Appends events to the log of a shard and to the profiles of their customers, once per event id.
 -- keys: log, then for each event: seen mark, profile
 -- args: seconds to remember event ids, seconds to keep a profile, records that a profile keeps, records above that
---       before it is trimmed, then for each event: log entry, empty profile, profile record (empty for none)
+--       before it is trimmed, then for each event: log entry (empty for an event that the archive holds already), empty
+--       profile, profile record (empty for none)
 -- Gives the number of events that had not been recorded before.
 local function record_events(keys, args)
   local recorded = 0
@@ -79,7 +80,9 @@ local function record_events(keys, args)
     local seen, profile = keys[2 * index], keys[2 * index + 1]
     local entry, empty, record = args[3 * index + 2], args[3 * index + 3], args[3 * index + 4]
     if redis.call('SET', seen, '', 'NX', 'EX', args[1]) then
-      redis.call('XADD', keys[1], '*', 'event', entry)
+      if entry ~= '' then
+        redis.call('XADD', keys[1], '*', 'event', entry)
+      end
       if record ~= '' then
         append_to_profile(profile, empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
       end
@@ -101,6 +104,75 @@ local function keep_version(versions, name, record)
   local milliseconds = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
   redis.call('HSET', versions, name .. '/' .. number, milliseconds .. '\n' .. record)
   redis.call('HDEL', versions, name .. '/' .. (number - KEPT_VERSIONS))
+end
+
+-- Replaces the candidate list of a customer by a fresh one, if the profile that it was made from is still the same. The
+-- list as it was published stays beside it, for the next fresh one to be made from; it is empty where none was.
+-- keys: profile, list, published list
+-- args: SHA-1 of the profile, fresh list, seconds after which both lists end, if their generation does not end sooner
+-- Gives 1, or 0 when the profile changed meanwhile; nothing is changed then.
+local function refresh_candidates(keys, args)
+  if redis.sha1hex(redis.call('GET', keys[1]) or '') ~= args[1] then
+    return 0
+  end
+  if redis.call('EXISTS', keys[3]) == 0 then
+    if redis.call('EXISTS', keys[2]) == 1 then
+      redis.call('RENAME', keys[2], keys[3])
+    else
+      redis.call('SET', keys[3], '')
+    end
+  end
+  redis.call('EXPIRE', keys[3], args[3], 'LT')
+  redis.call('SET', keys[2], args[2], 'PX', math.max(1, redis.call('PTTL', keys[3])))
+  return 1
+end
+
+-- Takes entries that cannot be applied out of a group's work and keeps them, with the reason, in another stream.
+-- keys: log, stream of what was set aside
+-- args: group, then for each entry: id, reason, 1 if its event is archived and 0 if it cannot be read
+-- Gives the number of entries set aside.
+local function set_aside(keys, args)
+  local count = 0
+  for index = 2, #args, 3 do
+    local entry = redis.call('XRANGE', keys[1], args[index], args[index])[1]
+    if entry and redis.call('XACK', keys[1], args[1], args[index]) == 1 then
+      local fields = entry[2]
+      local content = fields[1] == 'event' and fields[2] or table.concat(fields, ' ')
+      redis.call('XADD', keys[2], '*', 'event', content,
+        'entry', args[index], 'reason', args[index + 1], 'archived', args[index + 2])
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- Appends what was set aside to the log again. An event that is archived already says so.
+-- keys: log, stream of what was set aside
+-- args: ids in the second stream
+-- Gives the number of entries appended.
+local function replay(keys, args)
+  local count = 0
+  for _, id in ipairs(args) do
+    local entry = redis.call('XRANGE', keys[2], id, id)[1]
+    if entry then
+      redis.call('XADD', keys[1], '*', 'event', entry[2][2], 'archived', entry[2][8])
+      redis.call('XDEL', keys[2], id)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- Sets a key if it holds what is expected; empty means absent.
+-- keys: the key
+-- args: expected, new
+-- Gives 1, or 0 when something else was there.
+local function swap(keys, args)
+  if (redis.call('GET', keys[1]) or '') ~= args[1] then
+    return 0
+  end
+  redis.call('SET', keys[1], args[2])
+  return 1
 end
 
 -- Applies one batch to the catalogue and appends it to the stream of changes, if every record that the caller expects
@@ -245,5 +317,9 @@ redis.register_function('store_customers_HASH', store_customers)
 redis.register_function('reserve_units_HASH', reserve_units)
 redis.register_function('redeem_units_HASH', redeem_units)
 redis.register_function('record_events_HASH', record_events)
+redis.register_function('refresh_candidates_HASH', refresh_candidates)
+redis.register_function('set_aside_HASH', set_aside)
+redis.register_function('replay_HASH', replay)
+redis.register_function('swap_HASH', swap)
 redis.register_function('apply_catalog_HASH', apply_catalog)
 redis.register_function('change_generations_HASH', change_generations)

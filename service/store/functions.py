@@ -1,8 +1,10 @@
 """The functions that run inside Redis: registered on first use, called by name."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -15,6 +17,10 @@ _HASH = hashlib.sha256(_SOURCE.encode()).hexdigest()[:12]
 LIBRARY = f"#!lua name=dangol_{_HASH}\n" + _SOURCE.replace("_HASH", f"_{_HASH}")
 
 RECORD_EVENTS = f"record_events_{_HASH}"
+REFRESH_CANDIDATES = f"refresh_candidates_{_HASH}"
+SET_ASIDE = f"set_aside_{_HASH}"
+REPLAY = f"replay_{_HASH}"
+SWAP = f"swap_{_HASH}"
 APPLY_CATALOG = f"apply_catalog_{_HASH}"
 RESERVE_UNITS = f"reserve_units_{_HASH}"
 REDEEM_UNITS = f"redeem_units_{_HASH}"
@@ -66,6 +72,40 @@ def call_blocking(connection: SyncConnection, function_call: FunctionCall) -> in
             raise
     client.execute_command("FUNCTION LOAD", "REPLACE", LIBRARY, **_everywhere(on_cluster=on_cluster))
     return int(client.execute_command(*function_call.command, **options))
+
+
+def call_all_blocking(connection: SyncConnection, calls: Sequence[FunctionCall]) -> list[int]:
+    """Call functions in one round trip, as :func:`call_blocking` does; the keys of each may have another hash tag."""
+    try:
+        return [int(result) for result in run_keyed(connection, [(call.keys[0], call.command) for call in calls])]
+    except ResponseError as error:
+        if not _is_unknown(error):
+            raise
+    # Redis began none of them: they are all of one library.
+    return [call_blocking(connection, function_call) for function_call in calls]
+
+
+def run_keyed(
+    connection: SyncConnection, commands: Sequence[tuple[str, Sequence[Argument]]], **options: object
+) -> list[Any]:
+    """Run commands, each beside a key of its own, in one round trip; on a Cluster one after another.
+
+    ``options`` say how redis-py reads the answers. Errors are redis-py's; the first one is raised after all commands
+    were run.
+    """
+    client = connection.client
+    if connection.topology is Topology.CLUSTER:
+        # Told the node, redis-py need not ask a server which words of a command are keys.
+        return [
+            client.execute_command(*words, target_nodes=client.get_node_from_key(key), **options)
+            for key, words in commands
+        ]
+    if not commands:
+        return []
+    pipeline = client.pipeline(transaction=False)
+    for _, words in commands:
+        pipeline.execute_command(*words, **options)
+    return pipeline.execute()
 
 
 def _is_unknown(error: ResponseError) -> bool:

@@ -34,8 +34,9 @@ class GenerationRecord:
     """Describes a generation. Times are UTC; None where nothing has happened yet.
 
     ``previous`` is the generation that was live when this one first was, 0 for none; ``parts`` counts the keys of the
-    item model; a publisher that is writing has to extend ``lease_time`` or is taken for dead; a retired generation is
-    gone at ``expire_time``; ``state_time`` is when the state began.
+    item model, ``fold_parts`` those of what its lists are made fresh with, 0 where they cannot be; a publisher that is
+    writing has to extend ``lease_time`` or is taken for dead; a retired generation is gone at ``expire_time``;
+    ``state_time`` is when the state began.
     """
 
     generation: int
@@ -45,6 +46,7 @@ class GenerationRecord:
     sweep: Sweep = Sweep.NOTHING
     customers: int = 0
     parts: int = 0
+    fold_parts: int = 0
     previous: int = 0
     publish_time: datetime | None = None
     last_event_time: datetime | None = None

@@ -4,9 +4,10 @@ What is known of generations changes by comparing and setting (``change_generati
 computes the next state from the one it read, and Redis takes it only if nobody else was faster.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from models.candidates import CandidateTable
 from models.errors import ConflictError, NotFoundError, PreconditionError
@@ -133,11 +134,11 @@ class GenerationStore:
 
     def write_items(self, tenant: str, generation: int, content: bytes) -> int:
         """Write the item model of a generation in parts, and give their number."""
-        meta = MetaKeys(tenant)
-        parts = [content[start : start + PART_BYTES] for start in range(0, len(content), PART_BYTES)]
-        for number, part in enumerate(parts):
-            self.run([["SET", meta.model_part(generation, number), part]])
-        return len(parts)
+        return self._write_parts(partial(MetaKeys(tenant).model_part, generation), content)
+
+    def write_fold(self, tenant: str, generation: int, content: bytes) -> int:
+        """Write what the lists of a generation are made fresh with in parts, and give their number."""
+        return self._write_parts(partial(MetaKeys(tenant).fold_part, generation), content)
 
     def update(self, tenant: str, record: GenerationRecord, changed: GenerationRecord) -> GenerationRecord:
         """Replace the record of a generation that is being written, which is a sign of life too.
@@ -249,6 +250,12 @@ class GenerationStore:
             for command in commands:
                 pipeline.execute_command(*command)
             pipeline.execute()
+
+    def _write_parts(self, key_of: Callable[[int], str], content: bytes) -> int:
+        parts = [content[start : start + PART_BYTES] for start in range(0, len(content), PART_BYTES)]
+        for number, part in enumerate(parts):
+            self.run([["SET", key_of(number), part]])
+        return len(parts)
 
     def _move(self, tenant: str, seen: Overview, live: GenerationRecord) -> bool:
         """Make a record the live one, and the one that was live a retired one, in one step."""

@@ -79,8 +79,8 @@ def _conclude(store: GenerationStore, tenant: str, record: GenerationRecord, the
 
 
 def _keys_of(store: GenerationStore, tenant: str, generation: int) -> Iterator[list[bytes]]:
-    """Find the keys of a generation: lists and parts of the item model."""
-    beginnings = (f"c:{generation}:".encode(), f"model:{generation}:".encode())
+    """Find the keys of a generation: lists, as published and made fresh, and parts of the model."""
+    beginnings = tuple(f"{kind}:{generation}:".encode() for kind in ("c", "b", "model"))
     with reaching_redis():
         for names in scan(store.connection, f"{tenant}:{{*}}:*:{generation}:*"):
             # An id may hold the same characters: what follows the hash tag decides.

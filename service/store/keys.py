@@ -52,9 +52,20 @@ def customer_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, 
     return f"{prefix}c:{generation}:{customer_id}", f"{prefix}p:{customer_id}"
 
 
+def refresh_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, str, str]:
+    """Name the profile of a customer, their candidate list, and that list as it was published."""
+    prefix = f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:"
+    return f"{prefix}p:{customer_id}", f"{prefix}c:{generation}:{customer_id}", f"{prefix}b:{generation}:{customer_id}"
+
+
 def log_key(tenant: str, shard: int) -> str:
     """Name the event log of a shard."""
     return f"{tenant}:{SHARD_TAGS[shard]}:log"
+
+
+def dead_key(tenant: str, shard: int) -> str:
+    """Name the stream of the log entries of a shard that could not be applied."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:dead"
 
 
 def seen_key(tenant: str, shard: int, event_id: str) -> str:
@@ -74,6 +85,8 @@ class MetaKeys:
         self.customers = f"{prefix}:customers"
         self._lease_prefix = f"{prefix}:publisher:"
         self._model_prefix = f"{prefix}:model:"
+        self.archive = f"{prefix}:archive"
+        self.archiving = f"{prefix}:archive:lease"
         self.catalog_version = f"{prefix}:catalog:version"
         self.catalog_changes = f"{prefix}:catalog:changes"
         self.catalog_changes_bytes = f"{prefix}:catalog:changes:bytes"
@@ -88,6 +101,14 @@ class MetaKeys:
     def model_part(self, generation: int, part: int) -> str:
         """Name one part of the item model of a generation."""
         return f"{self._model_prefix}{generation}:{part}"
+
+    def fold_part(self, generation: int, part: int) -> str:
+        """Name one part of what a generation's lists are made fresh with."""
+        return f"{self._model_prefix}{generation}:fold:{part}"
+
+    def refolding(self, generation: int) -> str:
+        """Name the sign of life of whoever makes the lists of a new generation fresh; stays when that is done."""
+        return f"{self._model_prefix}{generation}:refolding"
 
     def reservations(self, offer_id: str) -> str:
         """Name the sorted set of the customers who hold a unit of an offer's budget, by when that ends."""

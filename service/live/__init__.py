@@ -1,0 +1,1 @@
+"""What a worker does with the log: fresh candidates, and the archive."""

@@ -1,0 +1,319 @@
+"""The log becomes fresh candidates and an archive, whatever happens on the way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.candidates import CandidateList
+from models.errors import UnavailableError
+from models.events import Event
+from models.folding import Folder
+from models.progress import SilentProgress
+from models.registry import Registry
+from service.live.applier import Applier
+from service.live.archiver import Archiver
+from service.live.measures import Measures
+from service.live.refresher import Refresher
+from service.publisher import publish, roll_back
+from service.store import candidate_codec, dead_letters, keys
+from service.store.archive import Archive
+from service.store.archive_progress import ArchivedLog
+from service.store.candidate_refresh import CandidateRefresh
+from service.store.connection import SyncConnection
+from service.store.event_log import append_blocking
+from service.store.generation_record import GenerationRecord
+from service.store.generation_store import GenerationStore
+from service.store.keys import MetaKeys
+from service.store.lease import Lease
+from service.store.log_group import LogGroup
+from tests.live import shop
+from tests.live.conftest import TENANT
+
+Parts = Callable[[], Applier]
+
+
+def applier(connection: SyncConnection, name: str = "one", patience: float = 0.0) -> Applier:
+    refresher = Refresher(CandidateRefresh(connection, TENANT, 180), name)
+    return Applier(LogGroup(connection, TENANT, name), refresher, Measures(CollectorRegistry()), patience)
+
+
+def archiver(connection: SyncConnection, archive: Archive, name: str = "one", interval: float = 0.0) -> Archiver:
+    lease = Lease(connection, MetaKeys(TENANT).archiving, name, 0.05)
+    group = LogGroup(connection, TENANT, name)
+    return Archiver(ArchivedLog(connection, TENANT), archive, group, lease, Measures(CollectorRegistry()), interval)
+
+
+def record(connection: SyncConnection, *events: Event) -> None:
+    append_blocking(connection, TENANT, events)
+
+
+def work_off(applier: Applier) -> None:
+    while applier.step():
+        pass
+
+
+def list_of(connection: SyncConnection, generation: int, customer_id: str = "ada") -> CandidateList | None:
+    value = connection.client.execute_command("GET", keys.candidates_key(TENANT, generation, customer_id))
+    return None if value is None else candidate_codec.decode(value, candidate_codec.digest_of(customer_id))
+
+
+def rows_of(connection: SyncConnection, record: GenerationRecord, customer_id: str = "ada") -> list[int]:
+    found = list_of(connection, record.generation, customer_id)
+    return [] if found is None else [int(row) for row in found.candidates["row"]]
+
+
+def length_of(connection: SyncConnection) -> int:
+    return sum(lag.length for lag in LogGroup(connection, TENANT, "").lags())
+
+
+def archived_ids(archive: Archive) -> list[str]:
+    return sorted(entry.event.event_id for page in archive.events() for entry in page)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(str(tmp_path / "archive"))
+
+
+def test_an_event_makes_the_customers_list_fresh(connection: SyncConnection, published: GenerationRecord) -> None:
+    assert rows_of(connection, published) == [2, 3, 4, 0]
+    record(connection, shop.event(1, 12))
+    work_off(applier(connection))
+    assert {12, 13} <= set(rows_of(connection, published))
+
+
+def test_a_list_is_made_from_the_published_one_however_often(
+    connection: SyncConnection, published: GenerationRecord
+) -> None:
+    one = applier(connection)
+    record(connection, shop.event(1, 12))
+    work_off(one)
+    first = list_of(connection, published.generation)
+    assert first is not None
+    record(connection, shop.event(1, 12), Event("s", "ada", "search", shop.event(2, 1).event_time, query="milk"))
+    work_off(one)
+    again = list_of(connection, published.generation)
+    assert again is not None
+    assert again.candidates["row"].tolist() == first.candidates["row"].tolist()
+    assert again.candidates["score"] == pytest.approx(first.candidates["score"], rel=1e-2)
+
+
+def test_somebody_unknown_gets_a_list_that_ends_some_day(
+    connection: SyncConnection, published: GenerationRecord
+) -> None:
+    record(connection, shop.event(1, 12, customer_id="bob"))
+    work_off(applier(connection))
+    assert {12, 13} <= set(rows_of(connection, published, "bob"))
+    for key in keys.refresh_keys(TENANT, published.generation, "bob"):
+        assert 0 < connection.client.execute_command("TTL", key) <= 180 * 86_400
+
+
+def test_what_the_training_knew_is_not_folded_in_again(connection: SyncConnection, published: GenerationRecord) -> None:
+    record(connection, shop.event(-5, 12))
+    work_off(applier(connection))
+    assert rows_of(connection, published) == [2, 3, 4, 0]
+
+
+def test_a_new_generation_gets_the_events_that_it_does_not_know(
+    connection: SyncConnection, published: GenerationRecord, registry: Registry
+) -> None:
+    one = applier(connection)
+    record(connection, shop.event(1, 12), shop.event(2, 15, customer_id="bob"))
+    work_off(one)
+    version = shop.write_foldable(registry, later=timedelta(seconds=1))
+    second = publish(registry, version, GenerationStore(connection), TENANT, SilentProgress())
+    assert rows_of(connection, second) == [2, 3, 4, 0]
+    work_off(one)
+    assert {12, 13} <= set(rows_of(connection, second))
+    assert 15 in rows_of(connection, second, "bob")
+
+
+def test_lists_of_a_generation_that_is_gone_are_not_brought_back(
+    connection: SyncConnection, published: GenerationRecord, registry: Registry
+) -> None:
+    store = CandidateRefresh(connection, TENANT, 180)
+    loaded = store.load(published)
+    assert loaded is not None
+    folder = Folder(loaded[1], loaded[0])
+    record(connection, shop.event(1, 12))
+    [customer] = store.read(published.generation, ["ada"])
+    fresh = folder.fold([folder.history(customer.profile.events, shop.event(3, 1).event_time)], [customer.candidates])
+    publish(
+        registry,
+        shop.write_foldable(registry, later=timedelta(seconds=1)),
+        GenerationStore(connection),
+        TENANT,
+        SilentProgress(),
+    )
+    assert store.write(published.generation, [(customer, fresh[0])]) == [True]
+    for key in keys.refresh_keys(TENANT, published.generation, "ada")[1:]:
+        assert 0 < connection.client.execute_command("TTL", key) <= 86_400
+
+
+def test_a_roll_back_keeps_what_was_made_fresh(
+    connection: SyncConnection, published: GenerationRecord, registry: Registry
+) -> None:
+    one = applier(connection)
+    store = GenerationStore(connection)
+    publish(registry, shop.write_foldable(registry, later=timedelta(seconds=1)), store, TENANT, SilentProgress())
+    record(connection, shop.event(1, 12))
+    work_off(one)
+    back = roll_back(None, store, TENANT, SilentProgress())
+    assert back.generation == published.generation
+    work_off(one)
+    assert {12, 13} <= set(rows_of(connection, published))
+
+
+def test_a_list_made_from_an_older_profile_is_not_written(
+    connection: SyncConnection, published: GenerationRecord
+) -> None:
+    store = CandidateRefresh(connection, TENANT, 180)
+    record(connection, shop.event(1, 12))
+    [customer] = store.read(published.generation, ["ada"])
+    record(connection, shop.event(2, 15))
+    assert store.write(published.generation, [(customer, shop.ADAS)]) == [False]
+    assert rows_of(connection, published) == [2, 3, 4, 0]
+
+
+def test_without_a_model_entries_are_applied_all_the_same(connection: SyncConnection) -> None:
+    record(connection, shop.event(1, 12))
+    work_off(applier(connection))
+    assert sum(lag.waiting + lag.pending for lag in LogGroup(connection, TENANT, "").lags()) == 0
+
+
+def test_poison_is_set_aside_and_everything_else_goes_on(
+    connection: SyncConnection, published: GenerationRecord
+) -> None:
+    connection.client.execute_command("XADD", keys.log_key(TENANT, keys.shard_of("ada")), "*", "event", "poison")
+    record(connection, shop.event(1, 12))
+    work_off(applier(connection))
+    assert 12 in rows_of(connection, published)
+    [letter] = dead_letters.dead_letters(connection, TENANT)
+    assert letter.content == b"poison"
+
+
+def test_a_customer_whose_list_cannot_be_made_holds_up_nobody_else(
+    connection: SyncConnection, published: GenerationRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Folder.history
+
+    def odd(self: Folder, events: object, now: object) -> object:
+        if any(event.item_id == "item-019" for event in events):  # type: ignore[attr-defined]  # any sequence of events
+            raise ValueError("odd")
+        return original(self, events, now)  # type: ignore[arg-type]  # as above
+
+    monkeypatch.setattr(Folder, "history", odd)
+    record(connection, shop.event(1, 19, customer_id="odd"), shop.event(2, 12))
+    one = applier(connection)
+    work_off(one)
+    assert 12 in rows_of(connection, published)
+    [letter] = dead_letters.dead_letters(connection, TENANT)
+    assert letter.reason == "candidates cannot be made fresh (ValueError)"
+    monkeypatch.undo()
+    dead_letters.replay(connection, TENANT, [letter.name])
+    work_off(one)
+    assert rows_of(connection, published, "odd") != []
+
+
+def test_what_a_dead_worker_owed_is_done_by_another(connection: SyncConnection, published: GenerationRecord) -> None:
+    record(connection, shop.event(1, 12))
+    LogGroup(connection, TENANT, "dead").read(10)
+    work_off(applier(connection, patience=0.0))
+    assert 12 in rows_of(connection, published)
+
+
+def test_events_are_archived_once_and_leave_the_log_when_applied(connection: SyncConnection, archive: Archive) -> None:
+    events = [shop.event(number, 1, customer_id=f"customer-{number}") for number in range(50)]
+    record(connection, *events)
+    scribe = archiver(connection, archive)
+    assert scribe.step()
+    assert archived_ids(archive) == sorted(event.event_id for event in events)
+    assert length_of(connection) == 50
+    work_off(applier(connection))
+    assert not scribe.step()
+    assert length_of(connection) == 0
+
+
+def test_nothing_leaves_the_log_before_it_is_archived(connection: SyncConnection, archive: Archive) -> None:
+    record(connection, shop.event(1, 12))
+    work_off(applier(connection))
+    assert not archiver(connection, archive, interval=60).step()
+    assert length_of(connection) == 1
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at one place."""
+
+
+@pytest.mark.parametrize("place", ["before the file", "after the file"])
+def test_a_killed_archiver_doubles_and_loses_nothing(
+    place: str, connection: SyncConnection, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Archive.add
+
+    def killed(self: Archive, *arguments: object) -> None:
+        if place == "after the file":
+            add(self, *arguments)  # type: ignore[arg-type]  # those of the call
+        raise Killed
+
+    record(connection, shop.event(1, 12))
+    monkeypatch.setattr(Archive, "add", killed)
+    with pytest.raises(Killed):
+        archiver(connection, archive, "first").step()
+    monkeypatch.undo()
+    record(connection, shop.event(2, 13))
+    second = archiver(connection, archive, "first")
+    assert second.step()
+    assert second.step()
+    assert archived_ids(archive) == ["event-1", "event-2"]
+
+
+def test_an_archiver_that_was_halted_does_no_harm(connection: SyncConnection, archive: Archive) -> None:
+    record(connection, shop.event(1, 12))
+    log = ArchivedLog(connection, TENANT)
+    seen = log.progress()
+    begun = replace(seen, next=log.unarchived(seen)[1])
+    assert log.move(seen, begun)
+    work_off(applier(connection))
+    assert archiver(connection, archive, "second").step()
+    archiver(connection, archive, "second").step()
+    assert length_of(connection) == 0
+    archive.add(begun.path, log.batch(begun))
+    assert not log.move(begun, begun.finished())
+    assert archived_ids(archive) == ["event-1"]
+
+
+def test_one_of_several_archives(connection: SyncConnection, archive: Archive) -> None:
+    record(connection, shop.event(1, 12))
+    lease = Lease(connection, MetaKeys(TENANT).archiving, "other", 60)
+    assert lease.take()
+    assert not archiver(connection, archive).step()
+    assert archived_ids(archive) == []
+
+
+def test_replayed_entries_are_not_archived_a_second_time(connection: SyncConnection, archive: Archive) -> None:
+    record(connection, shop.event(1, 12))
+    group = LogGroup(connection, TENANT, "one")
+    group.set_aside([(entry, "it is odd") for entry in group.read(1)])
+    scribe = archiver(connection, archive)
+    scribe.step()
+    names = [letter.name for letter in dead_letters.dead_letters(connection, TENANT)]
+    dead_letters.replay(connection, TENANT, names)
+    while scribe.step():
+        pass
+    assert archived_ids(archive) == ["event-1"]
+
+
+def test_an_archive_that_cannot_be_written_keeps_the_log(connection: SyncConnection, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    record(connection, shop.event(1, 12))
+    scribe = archiver(connection, Archive(str(tmp_path / "file")))
+    with pytest.raises(UnavailableError):
+        scribe.step()
+    (tmp_path / "file").unlink()
+    assert scribe.step()
+    assert archived_ids(Archive(str(tmp_path / "file"))) == ["event-1"]
