@@ -152,6 +152,10 @@ bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envo
 bench-decision: $(INSTALLED) ## One decision against a bare numpy mask and top-k; growth with the number of offers
 	@$(RUN) benchmarks.bench_decision
 
+.PHONY: bench-freshness
+bench-freshness: $(INSTALLED) ## From an event to the answer that follows it; what a worker carries; the lag after a burst
+	@$(RUN) benchmarks.bench_freshness
+
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
 	@$(RUN) benchmarks.figures

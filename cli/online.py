@@ -73,19 +73,51 @@ def health(
         str, typer.Argument(help="Such as `dangol.v1.OfferService`; the whole server unless given.")
     ] = "",
     address: Address = DEFAULT_ADDRESS,
+    worker: Annotated[
+        str, typer.Option("--worker", help="Ask the page of a worker instead.", metavar="HOST:PORT")
+    ] = "",
     timeout: Timeout = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Tell whether a server serves: exit code 0 if it does, 5 if not. Fit for a container's health check.
+    """Tell whether a server serves, or a worker is well: exit code 0 if so, 5 if not. Fit for a container's check.
 
     Example: `dangol health --address 127.0.0.1:7411`
     """
     from models.errors import UnavailableError
 
+    if worker:
+        _answer_of_worker(worker, timeout, as_json)
+        return
     with session_of(context).client(address, timeout) as client:
         serving = client.serving(service)
     if not serving and not as_json:
         raise UnavailableError(f"{service or 'the server'} at {address} runs but does not serve: is a model published?")
     answer({"serving": serving}, as_json, lambda console: console.print(f"{service or 'the server'} serves"))
     if not serving:
+        raise typer.Exit(5)
+
+
+def _answer_of_worker(address: str, timeout: float, as_json: bool) -> None:
+    from http.client import HTTPConnection, HTTPException
+
+    from models.errors import UnavailableError
+
+    connection = HTTPConnection(address, timeout=timeout)
+    try:
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        found = response.read().decode(errors="replace").strip()
+    except (HTTPException, OSError) as error:
+        raise UnavailableError(f"no worker answers at {address}") from error
+    finally:
+        connection.close()
+    is_well = response.status == 200
+    if not is_well and not as_json:
+        raise UnavailableError(f"the worker at {address} is not well: {found}")
+    answer(
+        {"well": is_well, "problem": "" if is_well else found},
+        as_json,
+        lambda console: console.print("the worker is well"),
+    )
+    if not is_well:
         raise typer.Exit(5)

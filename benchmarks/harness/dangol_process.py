@@ -22,7 +22,7 @@ def start_dangol(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment({}),
+        env=clean_environment({}),
     )
 
 
@@ -75,7 +75,7 @@ class ServerProcess:
         command += ["--metrics-listen", "off", "--ready-file", str(self._ready), "--redis-url", self._redis_url]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(self._settings)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment(self._settings)
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._ready.exists():
@@ -108,6 +108,12 @@ class ServerProcess:
         told: dict[str, Any] = json.loads(self._ready.read_text())
         return told
 
+    def kill(self) -> None:
+        """Kill it with SIGKILL and wait for its end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def terminate(self) -> None:
         """Send SIGTERM."""
         if self._process is not None:
@@ -118,7 +124,7 @@ class ServerProcess:
         return -1 if self._process is None else self._process.wait(_PATIENCE)
 
 
-def _environment(settings: Mapping[str, object]) -> dict[str, str]:
+def clean_environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Give this process's environment without what a person has set for a server of their own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DANGOL_")}
     return kept | {f"DANGOL_{name.upper()}": str(value) for name, value in settings.items()}

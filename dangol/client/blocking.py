@@ -1,6 +1,6 @@
 """The blocking client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from grpc_health.v1 import health_pb2
@@ -10,7 +10,12 @@ from dangol.client.catalog import CatalogCalls
 from dangol.client.customers import CustomerCalls
 from dangol.v1.catalog_pb2 import Placement
 from dangol.v1.event_pb2 import Event
-from dangol.v1.event_service_pb2 import RecordEventsRequest, RecordEventsResponse
+from dangol.v1.event_service_pb2 import (
+    RecordEventsRequest,
+    RecordEventsResponse,
+    StreamEventsRequest,
+    StreamEventsResponse,
+)
 from dangol.v1.event_service_pb2_grpc import EventServiceStub
 from dangol.v1.model_service_pb2 import (
     Generation,
@@ -157,6 +162,17 @@ class Client(CatalogCalls, CustomerCalls):
     def record_events(self, events: Iterable[Event], *, timeout: float | None = None) -> RecordEventsResponse:
         """Record up to 1,000 events. What is acknowledged is stored; after an error send the same batch again."""
         return self._write(self._events.RecordEvents, RecordEventsRequest(events=events), timeout)
+
+    def stream_events(
+        self, batches: Iterable[Iterable[Event]], *, timeout: float | None = None
+    ) -> Iterator[StreamEventsResponse]:
+        """Record batch after batch over one stream, and give an acknowledgement for each, in their order.
+
+        Batches are taken only as fast as events can be stored. ``timeout`` spans the whole stream; without one it may
+        go on for ever. After an error begin again with the first batch that was not acknowledged.
+        """
+        requests = (StreamEventsRequest(events=batch) for batch in batches)
+        return self._stream(self._events.StreamEvents, requests, timeout)
 
     def get_served_model(self, *, timeout: float | None = None) -> GetServedModelResponse:
         """Tell which model and generation the server process that answers serves."""

@@ -3,6 +3,7 @@
 # grpc's own classes cannot be subscripted while the program runs, only in annotations that are not evaluated.
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
@@ -46,6 +47,17 @@ class Calls:
         self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
     ) -> ResponseT:
         return self._call(method, request, self._write_timeout if timeout is None else timeout)
+
+    def _stream(
+        self,
+        method: grpc.StreamStreamMultiCallable[RequestT, ResponseT],
+        requests: Iterator[RequestT],
+        timeout: float | None,
+    ) -> Iterator[ResponseT]:
+        try:
+            yield from method(requests, timeout=timeout)
+        except grpc.RpcError as failure:
+            raise error_of(cast("FailedCall", failure), self.target) from None
 
     def _call(
         self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float
@@ -98,6 +110,18 @@ class AsyncCalls:
         self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
     ) -> ResponseT:
         return await self._call(method, request, self._write_timeout if timeout is None else timeout)
+
+    async def _stream(
+        self,
+        method: grpc.aio.StreamStreamMultiCallable[RequestT, ResponseT],
+        requests: AsyncIterator[RequestT],
+        timeout: float | None,
+    ) -> AsyncIterator[ResponseT]:
+        try:
+            async for response in method(requests, timeout=timeout):
+                yield response
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self.target) from None
 
     async def _call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float

@@ -40,6 +40,11 @@ class EventServiceStub:
                 request_serializer=dangol_dot_v1_dot_event__service__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_event__service__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
+        self.StreamEvents = channel.stream_stream(
+                '/dangol.v1.EventService/StreamEvents',
+                request_serializer=dangol_dot_v1_dot_event__service__pb2.StreamEventsRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_event__service__pb2.StreamEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -55,6 +60,16 @@ class EventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamEvents(self, request_iterator, context):
+        """Does the same for a stream of batches: each message is acknowledged by one message, in their order, once its batch is stored. The next message is
+        read only then, so that a caller who sends faster than events can be stored is held back by the flow control of the connection.
+        Errors end the stream and are those of RecordEvents, about the first batch that was not acknowledged; those before it are stored. Send it and what
+        follows again, event ids make that safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +77,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.RecordEvents,
                     request_deserializer=dangol_dot_v1_dot_event__service__pb2.RecordEventsRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_event__service__pb2.RecordEventsResponse.SerializeToString,
+            ),
+            'StreamEvents': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamEvents,
+                    request_deserializer=dangol_dot_v1_dot_event__service__pb2.StreamEventsRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_event__service__pb2.StreamEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +112,33 @@ class EventService:
             '/dangol.v1.EventService/RecordEvents',
             dangol_dot_v1_dot_event__service__pb2.RecordEventsRequest.SerializeToString,
             dangol_dot_v1_dot_event__service__pb2.RecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvents(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/dangol.v1.EventService/StreamEvents',
+            dangol_dot_v1_dot_event__service__pb2.StreamEventsRequest.SerializeToString,
+            dangol_dot_v1_dot_event__service__pb2.StreamEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

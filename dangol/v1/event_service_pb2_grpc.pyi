@@ -38,6 +38,12 @@ class EventServiceStub:
     Errors: INVALID_ARGUMENT names the field of the first bad event, and nothing of the batch is stored. UNAVAILABLE means that the log could
     not be reached: some events may be stored; send the same batch again, event ids make that safe.
     """
+    StreamEvents: _grpc.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]
+    """Does the same for a stream of batches: each message is acknowledged by one message, in their order, once its batch is stored. The next message is
+    read only then, so that a caller who sends faster than events can be stored is held back by the flow control of the connection.
+    Errors end the stream and are those of RecordEvents, about the first batch that was not acknowledged; those before it are stored. Send it and what
+    follows again, event ids make that safe.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -48,6 +54,12 @@ class EventServiceAsyncStub(EventServiceStub):
     """Validates events, appends them to the durable log once per event id, and acknowledges. What is acknowledged is stored.
     Errors: INVALID_ARGUMENT names the field of the first bad event, and nothing of the batch is stored. UNAVAILABLE means that the log could
     not be reached: some events may be stored; send the same batch again, event ids make that safe.
+    """
+    StreamEvents: _aio.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]  # type: ignore[assignment]
+    """Does the same for a stream of batches: each message is acknowledged by one message, in their order, once its batch is stored. The next message is
+    read only then, so that a caller who sends faster than events can be stored is held back by the flow control of the connection.
+    Errors end the stream and are those of RecordEvents, about the first batch that was not acknowledged; those before it are stored. Send it and what
+    follows again, event ids make that safe.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,6 +74,18 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Validates events, appends them to the durable log once per event id, and acknowledges. What is acknowledged is stored.
         Errors: INVALID_ARGUMENT names the field of the first bad event, and nothing of the batch is stored. UNAVAILABLE means that the log could
         not be reached: some events may be stored; send the same batch again, event ids make that safe.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamEvents(
+        self,
+        request_iterator: _MaybeAsyncIterator[_event_service_pb2.StreamEventsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_service_pb2.StreamEventsResponse], _abc.AsyncIterator[_event_service_pb2.StreamEventsResponse]]:
+        """Does the same for a stream of batches: each message is acknowledged by one message, in their order, once its batch is stored. The next message is
+        read only then, so that a caller who sends faster than events can be stored is held back by the flow control of the connection.
+        Errors end the stream and are those of RecordEvents, about the first batch that was not acknowledged; those before it are stored. Send it and what
+        follows again, event ids make that safe.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

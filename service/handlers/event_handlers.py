@@ -1,14 +1,14 @@
 """EventService: what customers do, acknowledged when it is stored."""
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from datetime import UTC, datetime
 
-from dangol.v1 import event_service_pb2
+from dangol.v1 import event_pb2, event_service_pb2
 from models.errors import UnavailableError
 from models.events import EVENT_TYPES, EXPOSURE, Event
 from service.handlers.caller import Caller, Context
 from service.handlers.event_messages import events_from
-from service.store.event_log import EventLog
+from service.store.event_log import AppendResult, EventLog
 
 Redeem = Callable[[Caller, Sequence[Event], Context], Awaitable[None]]
 
@@ -49,11 +49,25 @@ class EventHandlers:
         self, caller: Caller, request: event_service_pb2.RecordEventsRequest, context: Context
     ) -> event_service_pb2.RecordEventsResponse:
         """Store a batch of events once per event id, and count redemptions; UnavailableError unless all is done."""
-        events = events_from(request.events, self._event_types, self._now())
-        context.facts["events"] = len(events)
+        result = await self._record(caller, request.events, context)
+        return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)
+
+    async def stream_events(
+        self, caller: Caller, requests: AsyncIterator[event_service_pb2.StreamEventsRequest], context: Context
+    ) -> AsyncIterator[event_service_pb2.StreamEventsResponse]:
+        """Store batch after batch as :meth:`record_events` does. None is read before the one before it is stored."""
+        async for request in requests:
+            result = await self._record(caller, request.events, context)
+            yield event_service_pb2.StreamEventsResponse(
+                recorded_count=result.recorded, duplicate_count=result.duplicates
+            )
+
+    async def _record(self, caller: Caller, messages: Sequence[event_pb2.Event], context: Context) -> AppendResult:
+        events = events_from(messages, self._event_types, self._now())
+        context.facts["events"] = int(context.facts.get("events", 0)) + len(events)
         if self._is_lost():
             raise UnavailableError("Redis cannot be used now")
         result = await self._log.append(caller.tenant, events, context.budget(self._write_timeout, 0.9))
         # Also for events recorded before: the batch may come again because it did not get this far.
         await self._redeem(caller, events, context)
-        return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)
+        return result

@@ -10,10 +10,10 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import duckdb
 import obstore
@@ -28,25 +28,14 @@ PAGE = 1_000
 """Events given at a time when files are read."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = {
-    "shard": "UTINYINT",
-    "entry_id": "VARCHAR",
-    "event_id": "VARCHAR",
-    "customer_id": "VARCHAR",
-    "event_type": "VARCHAR",
-    "event_time": "TIMESTAMPTZ",
-    "item_id": "VARCHAR",
-    "offer_id": "VARCHAR",
-    "quantity": "DOUBLE",
-    "value": "DOUBLE",
-    "value_minor_units": "BIGINT",
-    "value_currency_code": "VARCHAR",
-    "channel": "VARCHAR",
-    "rating": "DOUBLE",
-    "query": "VARCHAR",
-    "request_id": "VARCHAR",
-}
-"""The columns of a file. ``value`` is in the currency's major unit, as training sources have it."""
+_TYPES = {str: "VARCHAR", float: "DOUBLE", datetime: "TIMESTAMPTZ"}
+_COLUMNS = (
+    {"shard": "UTINYINT", "entry_id": "VARCHAR"}
+    | {field.name: _TYPES[cast("type", field.type)] for field in fields(Event) if field.name != "value"}
+    | {"value": "DOUBLE", "value_minor_units": "BIGINT", "value_currency_code": "VARCHAR"}
+)
+"""The columns of a file: those of an event, and its place in the log. ``value`` is in the currency's major unit, as
+training sources have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +128,18 @@ class Archive:
 
 
 def read_file(path: Path) -> Iterator[list[ArchivedEvent]]:
-    """Give the events of one file in its order, some at a time. UnavailableError when it cannot be read."""
+    """Give the events of one file in its order, some at a time. UnavailableError when it cannot be read.
+
+    What an earlier release did not write has its default; what a later one wrote besides is passed over.
+    """
     with _reaching(str(path)), duckdb.connect() as connection:
+        rows = connection.execute("SELECT * FROM read_parquet(?, hive_partitioning = false) LIMIT 0", [str(path)])
+        names = [column[0] for column in rows.description if column[0] in _COLUMNS]
         # Microseconds since 1970, as DuckDB would need another package for times with a zone.
-        names = ", ".join("epoch_us(event_time)" if name == "event_time" else name for name in _COLUMNS)
-        rows = connection.execute(f"SELECT {names} FROM read_parquet(?)", [str(path)])  # noqa: S608 - names of our own
+        chosen = ", ".join("epoch_us(event_time)" if name == "event_time" else name for name in names)
+        rows = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)])  # noqa: S608 - names of our own
         while page := rows.fetchmany(PAGE):
-            yield [_event_of(dict(zip(_COLUMNS, row, strict=True))) for row in page]
+            yield [_event_of(dict(zip(names, row, strict=True))) for row in page]
 
 
 def _event_of(row: dict[str, Any]) -> ArchivedEvent:

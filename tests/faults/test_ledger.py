@@ -1,0 +1,27 @@
+"""Whatever is killed, every acknowledged event is applied exactly once and archived exactly once."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.ledger import Ledger, keep_ledger
+
+
+def check(ledger: Ledger) -> None:
+    assert ledger.problems == []
+    assert ledger.left_in_log == 0
+    assert len(ledger.acknowledged) > 100
+
+
+@pytest.mark.xdist_group("ledger")
+def test_no_event_is_lost_or_doubled_when_one_of_each_is_killed(tmp_path: Path) -> None:
+    ledger = keep_ledger(tmp_path, seconds=5.0, seed=1, pause=0.3)
+    check(ledger)
+    assert {"redis", "server", "worker"} & set(ledger.kills)
+
+
+@pytest.mark.long
+def test_no_event_is_lost_or_doubled_in_minutes_of_kills(tmp_path: Path) -> None:
+    ledger = keep_ledger(tmp_path, seconds=180.0, seed=2, pause=0.7)
+    check(ledger)
+    assert set(ledger.kills) == {"redis", "server", "worker", "client"}
