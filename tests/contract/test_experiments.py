@@ -1,11 +1,13 @@
 """Experiments, from the catalogue's upsert to the answer and the log, over the wire."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 
+from cli.main import run
 from dangol.v1 import catalog_pb2, event_pb2, offer_service_pb2
 from dangol.v1.catalog_service_pb2 import (
     DeleteExperimentsRequest,
@@ -41,7 +43,7 @@ def catalog(channel: grpc.Channel) -> Iterator[CatalogServiceStub]:
     offer = catalog_pb2.Offer(offer_id="first", item_ids=["item-005"], priority=9)
     stub.UpsertOffers(UpsertOffersRequest(offers=[offer]), timeout=10)
     yield stub
-    stub.DeleteExperiments(DeleteExperimentsRequest(experiment_ids=["ranking", "other"]), timeout=10)
+    stub.DeleteExperiments(DeleteExperimentsRequest(experiment_ids=["ranking", "other", "sales"]), timeout=10)
     stub.DeletePlacements(DeletePlacementsRequest(placements=["tried"]), timeout=10)
     stub.DeleteOffers(DeleteOffersRequest(offer_ids=["first"]), timeout=10)
 
@@ -108,6 +110,45 @@ def test_interleaved_offers_name_their_arm(channel: grpc.Channel, catalog: Catal
     slate = ask(channel, "ada").slates[0]
     assert (slate.exposure.experiment_id, slate.exposure.arm) == ("ranking", "")
     assert {offer.arm for offer in slate.offers} == {"control", "priority"}
+
+
+def test_the_report_tells_what_those_who_met_an_arm_bought_then(
+    server: RunningServer, channel: grpc.Channel, catalog: CatalogServiceStub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(catalog, experiment("sales"))
+    met: dict[str, list[str]] = {"control": [], "priority": []}
+    purchases = []
+    for name in NAMES:
+        answer = ask(channel, name)
+        met[answer.slates[0].exposure.arm].append(name)
+        if answer.slates[0].exposure.arm == "priority":
+            event = event_pb2.Event(
+                event_id=f"sales-{name}", customer_id=name, event_type="purchase", item_id="item-005"
+            )
+            event.value.minor_units, event.value.currency_code = 250, "EUR"
+            event.request_id = answer.served.request_id
+            event.event_time.GetCurrentTime()
+            purchases.append(event)
+    EventServiceStub(channel).RecordEvents(RecordEventsRequest(events=purchases), timeout=10)
+    wait_until(lambda: sum(event.experiment_id == "sales" for event in exposures(server)) == len(NAMES))
+    assert run(["experiments", "report", "sales", "--redis-url", server.redis_url, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for arm, (conversion, revenue) in zip(told["arms"], ((0, 0), (1, 250)), strict=True):
+        assert arm["customers"] == len(met[arm["arm"]])
+        assert [outcome["sample"]["mean"] for outcome in arm["outcomes"]] == [conversion, revenue] * 2
+
+
+def test_what_is_left_to_chance_is_told_with_its_probability(
+    channel: grpc.Channel, catalog: CatalogServiceStub
+) -> None:
+    policy = catalog_pb2.Policy(exploration=catalog_pb2.Exploration(percent=50))
+    placement = catalog_pb2.Placement(placement="tried", size=2, policy=policy)
+    catalog.UpsertPlacements(UpsertPlacementsRequest(placements=[placement]), timeout=10)
+    slates = [ask(channel, "ada").slates[0] for _ in range(30)]
+    assert len({tuple(offer.item_id for offer in slate.offers) for slate in slates}) > 1
+    assert all(0 < offer.selection_probability <= 1 for slate in slates for offer in slate.offers)
+    kept = [slate for slate in slates if slate.offers[0].item_id == "item-007"]
+    assert {round(slate.offers[0].selection_probability, 3) for slate in kept} == {0.525}
 
 
 def test_a_placement_has_one_running_experiment_at_a_time(catalog: CatalogServiceStub) -> None:
