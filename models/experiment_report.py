@@ -81,12 +81,16 @@ class _Deed(NamedTuple):
 
 @dataclass(slots=True)
 class _Told:
-    """Holds what the log tells of an experiment, by customer."""
+    """Holds what the log tells of an experiment, by customer.
+
+    An event may be told twice, as by an export and what is newer; ``known`` are those that count already.
+    """
 
     arms: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     exposed: dict[str, datetime] = field(default_factory=dict)
     deeds: dict[str, list[_Deed]] = field(default_factory=lambda: defaultdict(list))
     credits: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    known: set[tuple[str, str]] = field(default_factory=set)
 
 
 def report_split(experiment: Experiment, events: Iterable[Event], event_type: str) -> SplitReport:
@@ -143,7 +147,8 @@ def _read(experiment: Experiment, events: Iterable[Event], event_type: str) -> _
             told.arms[customer_id].add(event.arm)
             earlier = told.exposed.get(customer_id, event.event_time)
             told.exposed[customer_id] = min(earlier, event.event_time)
-        elif event.event_type == event_type:
+        elif event.event_type == event_type and (customer_id, event.event_id) not in told.known:
+            told.known.add((customer_id, event.event_id))
             attributed = leads_to(event.request_id, experiment.experiment_id)
             revenue, currency = (event.value.minor_units, event.value.currency_code) if event.value else (0, "")
             told.deeds[customer_id].append(_Deed(event.event_time, revenue, currency, attributed))

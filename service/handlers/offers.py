@@ -180,7 +180,9 @@ class OfferHandlers:
         return offer_service_pb2.PreviewPlacementsResponse(previews=previews, served=served, placements=stored)
 
     def _preview(self, snapshot: Snapshot, query: Query, customer: Customer) -> offer_service_pb2.Slate:
-        """Decide as if budgets had units for everybody."""
+        """Decide as if budgets had units for everybody, and the request said nothing of the customer."""
+        if customer.record is not None:
+            query = personal_query(query, customer.record, time_zone="")
         (choices,) = decide(snapshot, query, customer)
         return self._messages.build(query.slates[0].placement.placement, choices, snapshot.catalog, query)
 

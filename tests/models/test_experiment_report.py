@@ -54,9 +54,10 @@ def test_each_arm_is_told_by_what_its_customers_did_after_they_met_it() -> None:
     assert figures(new)["revenue", False] == 600
 
 
-def test_the_order_of_the_log_does_not_matter() -> None:
+def test_the_order_of_the_log_does_not_matter_and_what_it_tells_twice_counts_once() -> None:
     events = [exposure("ada", "new"), exposure("ada", "new", day=2), bought("ada", 300), exposure("bob", "control")]
     assert report_split(RANKING, events, PURCHASE) == report_split(RANKING, events[::-1], PURCHASE)
+    assert report_split(RANKING, events, PURCHASE) == report_split(RANKING, [*events, *events], PURCHASE)
 
 
 def test_who_met_two_arms_is_left_out_and_so_is_what_came_after_the_end_or_in_another_currency() -> None:
