@@ -28,6 +28,8 @@ def show_customer(console: Console, response: GetCustomerResponse) -> None:
 
 def _facts(response: GetCustomerResponse) -> Iterator[tuple[str, str]]:
     customer: Customer = response.customer
+    if response.identity_ids:
+        yield "known as", ", ".join(response.identity_ids)
     if customer.language:
         yield "language", customer.language
     if customer.time_zone:

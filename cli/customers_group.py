@@ -46,6 +46,45 @@ def show(
 
 
 @group.command()
+def link(
+    context: typer.Context,
+    customer: Customer,
+    alias: Annotated[list[str], typer.Argument(help="Further ids of the same customer.", metavar="ALIAS...")],
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Say that several ids are one customer: a device, an e-mail hash, a shop card.
+
+    Example: `dangol customers link 1172 device-7f3a card-0042`
+    """
+    with session_of(context).client(address, timeout) as client:
+        names = client.link_identities(customer, alias)
+    answer({"identity_ids": names}, as_json, lambda console: console.print(f"one customer now: {', '.join(names)}"))
+
+
+@group.command()
+def unlink(
+    context: typer.Context,
+    customer: Customer,
+    alias: Annotated[
+        list[str] | None, typer.Argument(help="The ids that are not the same; all unless given.", metavar="[ALIAS...]")
+    ] = None,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Take links of an id back; each id keeps what was recorded under it.
+
+    Example: `dangol customers unlink device-7f3a`
+    """
+    with session_of(context).client(address, timeout) as client:
+        names = client.unlink_identities(customer, alias or ())
+    left = f"still one customer: {', '.join(names)}" if names else f"{customer} is alone"
+    answer({"identity_ids": names}, as_json, lambda console: console.print(left))
+
+
+@group.command()
 def upsert(
     context: typer.Context,
     file: Annotated[

@@ -99,7 +99,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     )
     reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
     housekeeping = Housekeeping(store.models, settings.tenant)
-    reservations = Reservations(store.budgets, snapshots, settings.read_timeout, settings.write_timeout)
+    reservations = Reservations(store.budgets, store.links, snapshots, settings.read_timeout, settings.write_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     api = Api(
         offers=OfferHandlers(snapshots, reads, reservations, exposures, store.models.sample_customers),
@@ -112,7 +112,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
         ),
         catalog=CatalogHandlers(store.catalog, store.budgets, snapshots, settings.write_timeout),
         customers=CustomerHandlers(
-            store.records, snapshots, reads, CustomerViews(snapshots, reads), settings.write_timeout
+            store.records, store.links, snapshots, reads, CustomerViews(snapshots, reads), settings.write_timeout
         ),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,

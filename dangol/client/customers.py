@@ -35,3 +35,15 @@ class CustomerCalls(Calls):
             customer_id=customer_id, placements=placements, channel=channel, page_size=page_size
         )
         return self._read(self._customers.GetCustomer, request, timeout)
+
+    def link_identities(self, customer_id: str, alias_ids: Sequence[str], *, timeout: float | None = None) -> list[str]:
+        """Make up to 31 further ids one customer with an id, and give all ids of that customer."""
+        request = messages.LinkIdentitiesRequest(customer_id=customer_id, alias_ids=alias_ids)
+        return list(self._write(self._customers.LinkIdentities, request, timeout).identity_ids)
+
+    def unlink_identities(
+        self, customer_id: str, alias_ids: Sequence[str] = (), *, timeout: float | None = None
+    ) -> list[str]:
+        """Take links of an id back, all unless some are named, and give the ids it is still one with, if any."""
+        request = messages.UnlinkIdentitiesRequest(customer_id=customer_id, alias_ids=alias_ids)
+        return list(self._write(self._customers.UnlinkIdentities, request, timeout).identity_ids)

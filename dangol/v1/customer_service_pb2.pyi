@@ -113,6 +113,7 @@ class GetCustomerResponse(_message.Message):
     RECENT_EVENTS_FIELD_NUMBER: _builtins.int
     SLATES_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    IDENTITY_IDS_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Names the version of the model behind the slates. Empty when no placement was asked."""
     @_builtins.property
@@ -127,6 +128,10 @@ class GetCustomerResponse(_message.Message):
     def slates(self) -> _containers.RepeatedCompositeFieldContainer[_offer_service_pb2.Slate]:
         """Holds one slate for each placement asked, in that order, as RecommendOffers would answer with `explain` now."""
 
+    @_builtins.property
+    def identity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists all ids of the customer, in the order of their bytes. Empty for a customer with one id."""
+
     def __init__(
         self,
         *,
@@ -134,14 +139,119 @@ class GetCustomerResponse(_message.Message):
         recent_events: _abc.Iterable[Global___RecentEvent] | None = ...,
         slates: _abc.Iterable[_offer_service_pb2.Slate] | None = ...,
         model_version: _builtins.str = ...,
+        identity_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "model_version", b"model_version", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "identity_ids", b"identity_ids", "model_version", b"model_version", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCustomerResponse: _TypeAlias = GetCustomerResponse  # noqa: Y015
+
+@_typing.final
+class LinkIdentitiesRequest(_message.Message):
+    """Asks for ids to be linked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ALIAS_IDS_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Names the customer, by any of their ids. Required."""
+    @_builtins.property
+    def alias_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists further ids of theirs, such as an anonymous device, the hash of an e-mail address or a shop card: 1 to 31, none twice."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        alias_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias_ids", b"alias_ids", "customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkIdentitiesRequest: _TypeAlias = LinkIdentitiesRequest  # noqa: Y015
+
+@_typing.final
+class LinkIdentitiesResponse(_message.Message):
+    """Tells which ids are one customer now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTITY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def identity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists all ids of the customer, in the order of their bytes."""
+
+    def __init__(
+        self,
+        *,
+        identity_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_ids", b"identity_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkIdentitiesResponse: _TypeAlias = LinkIdentitiesResponse  # noqa: Y015
+
+@_typing.final
+class UnlinkIdentitiesRequest(_message.Message):
+    """Asks for links to be taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    ALIAS_IDS_FIELD_NUMBER: _builtins.int
+    customer_id: _builtins.str
+    """Names the customer, by the id whose links are meant. Required."""
+    @_builtins.property
+    def alias_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the ids whose links to it are taken back, at most 31. Empty means every link of this id."""
+
+    def __init__(
+        self,
+        *,
+        customer_id: _builtins.str = ...,
+        alias_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias_ids", b"alias_ids", "customer_id", b"customer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlinkIdentitiesRequest: _TypeAlias = UnlinkIdentitiesRequest  # noqa: Y015
+
+@_typing.final
+class UnlinkIdentitiesResponse(_message.Message):
+    """Tells which ids are still one customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTITY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def identity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists all ids that are still one with `customer_id`, in the order of their bytes. Empty when it is alone."""
+
+    def __init__(
+        self,
+        *,
+        identity_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_ids", b"identity_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlinkIdentitiesResponse: _TypeAlias = UnlinkIdentitiesResponse  # noqa: Y015
 
 @_typing.final
 class RecentEvent(_message.Message):

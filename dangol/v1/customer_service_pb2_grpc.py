@@ -45,6 +45,16 @@ class CustomerServiceStub:
                 request_serializer=dangol_dot_v1_dot_customer__service__pb2.GetCustomerRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_customer__service__pb2.GetCustomerResponse.FromString,
                 _registered_method=True)
+        self.LinkIdentities = channel.unary_unary(
+                '/dangol.v1.CustomerService/LinkIdentities',
+                request_serializer=dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesResponse.FromString,
+                _registered_method=True)
+        self.UnlinkIdentities = channel.unary_unary(
+                '/dangol.v1.CustomerService/UnlinkIdentities',
+                request_serializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -67,6 +77,24 @@ class CustomerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LinkIdentities(self, request, context):
+        """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
+        Which ids are one customer follows from the set of all links, whatever their order and repetition.
+        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+        UNAVAILABLE: the links may be half in force; send the same again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkIdentities(self, request, context):
+        """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
+        Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CustomerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +107,16 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.GetCustomer,
                     request_deserializer=dangol_dot_v1_dot_customer__service__pb2.GetCustomerRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_customer__service__pb2.GetCustomerResponse.SerializeToString,
+            ),
+            'LinkIdentities': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkIdentities,
+                    request_deserializer=dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesResponse.SerializeToString,
+            ),
+            'UnlinkIdentities': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkIdentities,
+                    request_deserializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +174,60 @@ class CustomerService:
             '/dangol.v1.CustomerService/GetCustomer',
             dangol_dot_v1_dot_customer__service__pb2.GetCustomerRequest.SerializeToString,
             dangol_dot_v1_dot_customer__service__pb2.GetCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkIdentities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CustomerService/LinkIdentities',
+            dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesRequest.SerializeToString,
+            dangol_dot_v1_dot_customer__service__pb2.LinkIdentitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkIdentities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CustomerService/UnlinkIdentities',
+            dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.SerializeToString,
+            dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

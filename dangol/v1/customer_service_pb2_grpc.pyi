@@ -41,6 +41,16 @@ class CustomerServiceStub:
     """Tells everything that is known of one customer now. An unknown customer is an answer, not an error.
     Errors: INVALID_ARGUMENT names the field; NOT_FOUND names a placement that does not exist; UNAVAILABLE when Redis cannot be read.
     """
+    LinkIdentities: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.LinkIdentitiesRequest, _customer_service_pb2.LinkIdentitiesResponse]
+    """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
+    Which ids are one customer follows from the set of all links, whatever their order and repetition.
+    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+    UNAVAILABLE: the links may be half in force; send the same again.
+    """
+    UnlinkIdentities: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UnlinkIdentitiesRequest, _customer_service_pb2.UnlinkIdentitiesResponse]
+    """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
+    Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+    """
 
 @_typing.type_check_only
 class CustomerServiceAsyncStub(CustomerServiceStub):
@@ -54,6 +64,16 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     GetCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.GetCustomerRequest, _customer_service_pb2.GetCustomerResponse]  # type: ignore[assignment]
     """Tells everything that is known of one customer now. An unknown customer is an answer, not an error.
     Errors: INVALID_ARGUMENT names the field; NOT_FOUND names a placement that does not exist; UNAVAILABLE when Redis cannot be read.
+    """
+    LinkIdentities: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.LinkIdentitiesRequest, _customer_service_pb2.LinkIdentitiesResponse]  # type: ignore[assignment]
+    """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
+    Which ids are one customer follows from the set of all links, whatever their order and repetition.
+    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+    UNAVAILABLE: the links may be half in force; send the same again.
+    """
+    UnlinkIdentities: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UnlinkIdentitiesRequest, _customer_service_pb2.UnlinkIdentitiesResponse]  # type: ignore[assignment]
+    """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
+    Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
     """
 
 class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +97,28 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_service_pb2.GetCustomerResponse, _abc.Awaitable[_customer_service_pb2.GetCustomerResponse]]:
         """Tells everything that is known of one customer now. An unknown customer is an answer, not an error.
         Errors: INVALID_ARGUMENT names the field; NOT_FOUND names a placement that does not exist; UNAVAILABLE when Redis cannot be read.
+        """
+
+    @_abc_1.abstractmethod
+    def LinkIdentities(
+        self,
+        request: _customer_service_pb2.LinkIdentitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.LinkIdentitiesResponse, _abc.Awaitable[_customer_service_pb2.LinkIdentitiesResponse]]:
+        """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
+        Which ids are one customer follows from the set of all links, whatever their order and repetition.
+        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+        UNAVAILABLE: the links may be half in force; send the same again.
+        """
+
+    @_abc_1.abstractmethod
+    def UnlinkIdentities(
+        self,
+        request: _customer_service_pb2.UnlinkIdentitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.UnlinkIdentitiesResponse, _abc.Awaitable[_customer_service_pb2.UnlinkIdentitiesResponse]]:
+        """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
+        Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
         """
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -50,6 +50,7 @@ class CustomerViews:
         record = customer.record or CustomerRecord(request.customer_id)
         response = messages.GetCustomerResponse(
             customer=customer_message(replace(record, customer_id=request.customer_id)),
+            identity_ids=customer.identity_ids,
             recent_events=_events(customer.profile.events[:size], self._snapshots.catalog(caller.tenant)),
         )
         if request.placements:

@@ -12,6 +12,7 @@ from service.decision.snapshot import Snapshot
 from service.handlers.caller import Caller, Context
 from service.handlers.snapshots import Snapshots
 from service.store.budget_store import BudgetStore, redemptions_among
+from service.store.link_store import LinkStore
 
 _SHARE_OF_DEADLINE = 0.4
 _ROUNDS = 8  # of asking for replacements; after that only what is held already is shown
@@ -20,9 +21,12 @@ _ROUNDS = 8  # of asking for replacements; after that only what is held already 
 class Reservations:
     """Decides with budgets. Where no offer of an answer has one, Redis is not asked."""
 
-    def __init__(self, store: BudgetStore, snapshots: Snapshots, timeout: float, write_timeout: float) -> None:
+    def __init__(
+        self, store: BudgetStore, links: LinkStore, snapshots: Snapshots, timeout: float, write_timeout: float
+    ) -> None:
         """``timeout`` bounds each reservation, ``write_timeout`` what counts redemptions, in seconds."""
         self._store = store
+        self._links = links
         self._snapshots = snapshots
         self._timeout = timeout
         self._write_timeout = write_timeout
@@ -59,6 +63,11 @@ class Reservations:
     async def redeem(self, caller: Caller, events: Sequence[Event], context: Context) -> None:
         """Count those events that redeem a unit of a budget, once per event id. UnavailableError; repeat it safely."""
         redemptions = redemptions_among(events, self._snapshots.budgets(caller.tenant))
+        if redemptions and self._snapshots.keeps_records:
+            # A unit is reserved for the customer and not for one of their ids.
+            asked = list({event.customer_id: None for event in redemptions})
+            first = await self._links.first_ids(caller.tenant, asked, context.budget(self._write_timeout, 0.5))
+            redemptions = [replace(event, customer_id=first[event.customer_id]) for event in redemptions]
         if redemptions:
             await self._store.redeem(caller.tenant, redemptions, context.budget(self._write_timeout, 0.9))
 

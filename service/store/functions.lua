@@ -313,7 +313,123 @@ local function store_customers(keys, args)
   return #keys
 end
 
+-- Says which names are a customer's, unless something newer is known.
+-- keys: record
+-- args: empty header, version of the links, names
+-- Gives 1, or 0 when something newer is known.
+local function name_customer(keys, args)
+  local head, record = parts_of_record(keys[1], args[1])
+  local version, names = tonumber(args[2]), args[3]
+  if struct.unpack('<I4', head, 5) > version then
+    return 0
+  end
+  redis.call('SET', keys[1],
+    string.sub(head, 1, 2) .. struct.pack('<HI4', #names, version) .. string.sub(head, 9, RECORD_HEADER) .. names .. record)
+  return 1
+end
+
+local function linked_with(links, id)
+  local found = {}
+  for other in string.gmatch(redis.call('HGET', links, id) or '', '[^\n]+') do
+    table.insert(found, other)
+  end
+  return found
+end
+
+local function set_linked(links, id, others)
+  if #others == 0 then
+    redis.call('HDEL', links, id)
+  else
+    redis.call('HSET', links, id, table.concat(others, '\n'))
+  end
+end
+
+local function add_link(links, id, other)
+  local others = linked_with(links, id)
+  for _, known in ipairs(others) do
+    if known == other then
+      return
+    end
+  end
+  table.insert(others, other)
+  set_linked(links, id, others)
+end
+
+local function remove_link(links, id, other)
+  local kept = {}
+  for _, known in ipairs(linked_with(links, id)) do
+    if known ~= other then
+      table.insert(kept, known)
+    end
+  end
+  set_linked(links, id, kept)
+end
+
+-- Gives all ids that links lead to from some, these included.
+local function joined_with(links, ids)
+  local found, seen = {}, {}
+  for _, id in ipairs(ids) do
+    if not seen[id] then
+      seen[id] = true
+      table.insert(found, id)
+    end
+  end
+  local index = 1
+  while found[index] do
+    for _, other in ipairs(linked_with(links, found[index])) do
+      if not seen[other] then
+        seen[other] = true
+        table.insert(found, other)
+      end
+    end
+    index = index + 1
+  end
+  return found
+end
+
+-- Links ids with the first of them, unless that made more of them one customer than may be.
+-- keys: links, their version
+-- args: ids that one customer may have, id, aliases
+-- Gives the version of the links and all ids of the customer; nothing when they would be too many.
+local function link_customers(keys, args)
+  local id = args[2]
+  local joined = joined_with(keys[1], {unpack(args, 2)})
+  if #joined > tonumber(args[1]) then
+    return {}
+  end
+  for index = 3, #args do
+    add_link(keys[1], id, args[index])
+    add_link(keys[1], args[index], id)
+  end
+  return {redis.call('INCR', keys[2]), joined}
+end
+
+-- Takes links between an id and others back.
+-- keys: links, their version
+-- args: 1 to take back whatever else the id is linked with too, id, others
+-- Gives the version of the links and, for the id and each other one, all ids that it still is one customer with.
+local function unlink_customers(keys, args)
+  local id, others = args[2], {unpack(args, 3)}
+  if args[1] == '1' then
+    for _, other in ipairs(linked_with(keys[1], id)) do
+      table.insert(others, other)
+    end
+  end
+  for _, other in ipairs(others) do
+    remove_link(keys[1], id, other)
+    remove_link(keys[1], other, id)
+  end
+  local answer = {redis.call('INCR', keys[2]), joined_with(keys[1], {id})}
+  for _, other in ipairs(others) do
+    table.insert(answer, joined_with(keys[1], {other}))
+  end
+  return answer
+end
+
 redis.register_function('store_customers_HASH', store_customers)
+redis.register_function('name_customer_HASH', name_customer)
+redis.register_function('link_customers_HASH', link_customers)
+redis.register_function('unlink_customers_HASH', unlink_customers)
 redis.register_function('reserve_units_HASH', reserve_units)
 redis.register_function('redeem_units_HASH', redeem_units)
 redis.register_function('record_events_HASH', record_events)

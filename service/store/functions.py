@@ -26,6 +26,9 @@ RESERVE_UNITS = f"reserve_units_{_HASH}"
 REDEEM_UNITS = f"redeem_units_{_HASH}"
 CHANGE_GENERATIONS = f"change_generations_{_HASH}"
 STORE_CUSTOMERS = f"store_customers_{_HASH}"
+NAME_CUSTOMER = f"name_customer_{_HASH}"
+LINK_CUSTOMERS = f"link_customers_{_HASH}"
+UNLINK_CUSTOMERS = f"unlink_customers_{_HASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class FunctionCall:
 
 
 async def call(connection: AsyncConnection, function_call: FunctionCall) -> int:
+    """Call a function that gives a number, as :func:`ask` does."""
+    return int(await ask(connection, function_call))
+
+
+async def ask(connection: AsyncConnection, function_call: FunctionCall) -> Any:  # noqa: ANN401 - as the function says
     """Call a function, registering the library first when this Redis does not have it. Errors are redis-py's.
 
     Only a call that Redis refused to begin, because it does not know the function, is sent a second time.
@@ -53,12 +61,12 @@ async def call(connection: AsyncConnection, function_call: FunctionCall) -> int:
         await client.initialize()
         options = _at(client, function_call)
     try:
-        return int(await client.execute_command(*function_call.command, **options))
+        return await client.execute_command(*function_call.command, **options)
     except ResponseError as error:
         if not _is_unknown(error):
             raise
     await client.execute_command("FUNCTION LOAD", "REPLACE", LIBRARY, **_everywhere(on_cluster=on_cluster))
-    return int(await client.execute_command(*function_call.command, **options))
+    return await client.execute_command(*function_call.command, **options)
 
 
 def call_blocking(connection: SyncConnection, function_call: FunctionCall) -> int:

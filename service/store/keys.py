@@ -83,6 +83,8 @@ class MetaKeys:
         self.generations = f"{prefix}:generations"
         self.last_generation = f"{prefix}:generation:last"
         self.customers = f"{prefix}:customers"
+        self.links = f"{prefix}:links"
+        self.links_version = f"{prefix}:links:version"
         self._lease_prefix = f"{prefix}:publisher:"
         self._model_prefix = f"{prefix}:model:"
         self.archive = f"{prefix}:archive"

@@ -12,6 +12,7 @@ from service.store.customer_store import CustomerStore
 from service.store.event_log import EventLog, EventLogSettings
 from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
+from service.store.link_store import LinkStore
 from service.store.model_store import ModelStore
 
 JOB_TIMEOUT = 30.0
@@ -27,6 +28,7 @@ class Store:
     catalog: CatalogStore
     budgets: BudgetStore
     records: CustomerStore
+    links: LinkStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -47,6 +49,7 @@ class Store:
             catalog=CatalogStore(commands),
             budgets=BudgetStore(commands),
             records=CustomerStore(commands),
+            links=LinkStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),

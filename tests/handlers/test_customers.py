@@ -103,3 +103,28 @@ def test_an_answer_comes_in_the_stored_language_and_at_the_stored_clock(clients:
     one.upsert_customers([Customer(customer_id="ada", language="ko")])
     slate = two.recommend_offers("ada", "default").slates[0]
     assert slate.offers[0].title == "빵"
+
+
+def test_linked_ids_are_answered_as_one_customer_until_they_are_unlinked(clients: tuple[Client, Client]) -> None:
+    one, two = clients
+    dismissal = Event(event_id="e", customer_id="device", event_type="dismiss", item_id=item_id(7))
+    dismissal.event_time.GetCurrentTime()
+    one.record_events([dismissal])
+
+    def first_item(customer_id: str) -> str:
+        return str(two.recommend_offers(customer_id, "default").slates[0].offers[0].item_id)
+
+    assert first_item("ada") == item_id(7)
+    assert one.link_identities("ada", ["device"]) == ["ada", "device"]
+    assert [first_item(name) for name in ("ada", "device")] == [item_id(3), item_id(3)]
+    batch = two.batch_recommend_offers(["device", "ada"], "default").customer_slates
+    assert [slate.customer_id for slate in batch] == ["device", "ada"]
+    assert {slate.slate.offers[0].item_id for slate in batch} == {item_id(3)}
+    assert list(two.get_customer("device").identity_ids) == ["ada", "device"]
+    assert one.unlink_identities("device") == []
+    assert first_item("ada") == item_id(7)
+
+
+def test_an_id_is_no_alias_of_itself(clients: tuple[Client, Client]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"alias_ids\[1\]: is the customer_id itself"):
+        clients[0].link_identities("ada", ["device", "ada"])

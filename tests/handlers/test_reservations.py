@@ -25,7 +25,7 @@ QUERY = Query([SlateQuery(replace(HOME, plain_items=False), 2)], NOW.timestamp()
 
 def reservations_on(store: Store, executor: ThreadPoolExecutor) -> Reservations:
     snapshots = Snapshots(store.models, store.catalog, executor, SnapshotSettings())
-    return Reservations(store.budgets, snapshots, timeout=5.0, write_timeout=5.0)
+    return Reservations(store.budgets, store.links, snapshots, timeout=5.0, write_timeout=5.0)
 
 
 @pytest.fixture

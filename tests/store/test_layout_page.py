@@ -24,6 +24,8 @@ def test_the_page_names_every_key() -> None:
         meta.generations,
         meta.last_generation,
         meta.customers,
+        meta.links,
+        meta.links_version,
         meta.model_part(5, 0),
         keys.dead_key("local", 7),
         keys.refresh_keys("local", 5, "x")[2],
