@@ -20,7 +20,7 @@ def report(
     ] = "",
     events: Annotated[
         Path | None,
-        typer.Option("--events", exists=True, dir_okay=False, help="From an export instead of the log in Redis."),
+        typer.Option("--events", exists=True, dir_okay=False, help="From an export instead of log and archive."),
     ] = None,
     redis_url: RedisUrl = "",
     tenant: Tenant = "",
@@ -31,10 +31,10 @@ def report(
     Example: `dangol experiments report home-ranking`
     """
     from cli.experiment_report import document_of_report
+    from cli.log_work import all_events
     from cli.publishing import RedisTarget, reaching
     from models.experiments import Experiment
     from service.store.catalog_store import read_record
-    from service.store.event_log import read_log
     from service.store.exports import read_events
 
     settings = RedisTarget(redis_url, tenant).settings(session_of(context))
@@ -42,6 +42,6 @@ def report(
         experiment = read_record(connection, settings.tenant, "experiments", experiment_id)
         if not isinstance(experiment, Experiment):
             raise NotFoundError(f"there is no experiment {experiment_id}")
-        told = read_log(connection, settings.tenant) if events is None else chain.from_iterable(read_events(events))
+        told = all_events(connection, settings) if events is None else chain.from_iterable(read_events(events))
         document, show = document_of_report(experiment, told, event_type)
     answer(document, as_json, show)

@@ -1,11 +1,13 @@
 """Works on the log of events for the commands of ``dangol events``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from cli.publishing import RedisTarget, reaching
 from cli.session import Session
+from models.events import Event
+from service.settings import Settings
 from service.store import dead_letters as letters
 from service.store.archive import Archive
 from service.store.archive_progress import ArchivedLog
@@ -20,10 +22,15 @@ def export_events(session: Session, target: RedisTarget, path: Path) -> int:
     settings = target.settings(session)
     path.parent.mkdir(parents=True, exist_ok=True)
     with reaching(settings) as connection:
-        log = ArchivedLog(connection, settings.tenant)
-        # The log first: what leaves it meanwhile is in the archive when that is read.
-        pages = chain(([entry] for entry in log.rest()), Archive(settings.archive_location).events())
-        return write_events(path, (entry.event for page in pages for entry in page))
+        return write_events(path, all_events(connection, settings))
+
+
+def all_events(connection: SyncConnection, settings: Settings) -> Iterator[Event]:
+    """Give all events, of the log and of the archive; one that is archived meanwhile may come twice."""
+    log = ArchivedLog(connection, settings.tenant)
+    # The log first: what leaves it meanwhile is in the archive when that is read.
+    pages = chain(([entry] for entry in log.rest()), Archive(settings.archive_location).events())
+    return (entry.event for page in pages for entry in page)
 
 
 def lags(session: Session, target: RedisTarget) -> list[ShardLag]:

@@ -7,6 +7,7 @@ import pytest
 from models.catalog import CatalogChange
 from models.events import CLICK, Event
 from models.experiments import Arm, Experiment, ExperimentMode, marked
+from service.store.archive import Archive, ArchivedEvent
 from service.store.catalog_store import CatalogStore
 from service.store.connection import connect, connect_blocking
 from service.store.embedded import EmbeddedRedis
@@ -55,6 +56,17 @@ def test_an_export_serves_as_well_as_the_log_and_lost_customers_are_pointed_out(
     write_events(file, [exposure(name, "control") for name in customers] + [bought("customer-1", 500)])
     assert dangol("experiments", "report", "ranking", "--events", file, "--redis-url", redis_url) == 0
     assert "not what their weights let expect" in capsys.readouterr().out
+
+
+def test_what_is_archived_counts_as_well_as_what_is_still_in_the_log(
+    dangol: Command, capsys: pytest.CaptureFixture[str], redis_url: str
+) -> None:
+    archived = [exposure("early", "new"), bought("early", 900)]
+    entries = [ArchivedEvent(0, f"{number}-0", event) for number, event in enumerate(archived)]
+    Archive(str(Path(".dangol") / "archive")).add("day=2025-07-01/events-1-x.parquet", entries)
+    assert dangol("experiments", "report", "ranking", "--redis-url", redis_url, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert sum(arm["customers"] for arm in told["arms"]) == 101
 
 
 def test_interleaved_rankings_are_reported_by_whom_customers_prefer(
