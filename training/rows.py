@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.errors import InvalidInputError
+from models.events import EXPOSURE
 from training.config import ColumnMapping, TrainingConfiguration
 from training.files import SourceFile, quote_name, quote_text
 
@@ -153,6 +154,8 @@ class _Row:
             f"WHEN {quote_text(name)} THEN {code if weight.weight else UNUSED_TYPE}"
             for code, (name, weight) in enumerate(weights.items())
         )
+        # That a server put a customer into an experiment is nothing that they did: there is no weight to give it.
+        cases += f" WHEN {quote_text(EXPOSURE)} THEN {UNUSED_TYPE}"
         return f"CAST(CASE event_type {cases} END AS UTINYINT)"
 
     def _amount(self) -> str:

@@ -96,6 +96,12 @@ def test_event_types_without_weight_are_left_out_but_not_refused(tmp_path: Path)
         assert (summary.events, summary.unused, summary.customers, refused.total) == (1, 1, 1, 0)
 
 
+def test_exposures_to_experiments_are_passed_over(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "events.jsonl", [row("a", "bread"), row("a", "", event_type="exposure")])
+    with read_files(path) as (_, summary, refused):
+        assert (summary.events, refused.total) == (1, 0)
+
+
 def test_a_mapping_reads_a_shop_s_own_columns(tmp_path: Path) -> None:
     path = tmp_path / "shop.csv"
     with path.open("w", newline="") as file:
