@@ -51,3 +51,4 @@ class Event:
     request_id: str = ""
     arm: str = ""
     experiment_id: str = ""
+    placement: str = ""

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from models.policy import PLAIN_POLICY, Policy
-from models.terms import Budget, Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cap, Cooldown, Representation, WeeklyHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ class Offer:
     consent_category: str = ""
     fallback: bool = False
     budget: Budget | None = None
+    caps: tuple[Cap, ...] = ()
     etag: str = field(default="", compare=False)
 
 

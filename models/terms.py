@@ -1,6 +1,7 @@
-"""Terms of offers that are more than a value: how an offer looks, when in the week it is shown, when it pauses."""
+"""Terms of offers that are more than a value: how an offer looks, when it is shown or pauses, how often at most."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
@@ -60,6 +61,52 @@ class Budget:
 
     units: int
     reservation_seconds: int = DEFAULT_RESERVATION_SECONDS
+
+
+class CapScope(Enum):
+    """Tells whose events a cap counts: each customer's own, or everybody's together."""
+
+    CUSTOMER = "customer"
+    TOTAL = "total"
+
+
+class CapEvent(Enum):
+    """Names what a cap counts: that the offer was put into a slate, or an event of this type on it."""
+
+    DECISION = "decision"
+    IMPRESSION = "impression"
+    CLICK = "click"
+    REDEMPTION = "redeem"
+
+
+class CapPeriod(Enum):
+    """Names how long a cap counts before it begins anew, by the calendar in UTC; a week begins on Monday."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    EVER = "ever"
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """Keeps an offer out once ``maximum`` is counted. ``placement`` or ``channel`` bound it to what happens there."""
+
+    maximum: int
+    scope: CapScope = CapScope.CUSTOMER
+    event: CapEvent = CapEvent.IMPRESSION
+    period: CapPeriod = CapPeriod.EVER
+    placement: str = ""
+    channel: str = ""
+
+    def is_about(self, placement: str, channel: str) -> bool:
+        """Tell whether it counts, and bounds, what happens at a placement and on a channel; empty where not known."""
+        return self.placement in ("", placement) and self.channel in ("", channel)
+
+    def counter(self, offer_id: str) -> str:
+        """Name what it counts of an offer; caps that differ only in scope, period or maximum share the name."""
+        return f"{self.event.value}:{self.placement}:{self.channel}:{offer_id}"
 
 
 def best_representation(

@@ -17,6 +17,7 @@ from models.registry import Registry
 from service.handlers.admission import Admission
 from service.handlers.api import EARLY_SERVICES, SERVICE_NAMES, Api
 from service.handlers.caller import Caller
+from service.handlers.caps import Caps
 from service.handlers.catalog_handlers import CatalogHandlers
 from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.customer_reads import CustomerReads, ReadSettings
@@ -53,6 +54,7 @@ class Parts:
     admission: Admission
     snapshots: Snapshots
     reads: CustomerReads
+    caps: Caps
     housekeeping: Housekeeping
     exposures: Exposures
     metrics: CollectorRegistry
@@ -76,6 +78,7 @@ async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
             parts = _compose(settings, store, executor)
             await _warn_of(store.health, log)
             await parts.snapshots.refresh()
+            await parts.caps.refresh()
             with _metrics(settings, parts.metrics) as metrics_port, _tasks(parts) as tasks:
                 yield Running(parts, tasks, metrics_port)
                 await parts.exposures.flush()
@@ -100,33 +103,41 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
     housekeeping = Housekeeping(store.models, settings.tenant)
     reservations = Reservations(store.budgets, store.links, snapshots, settings.read_timeout, settings.write_timeout)
+    caps = Caps(store.caps, snapshots, settings.tenant, settings.read_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     api = Api(
-        offers=OfferHandlers(snapshots, reads, reservations, exposures, store.models.sample_customers),
+        offers=OfferHandlers(snapshots, reads, reservations, caps, exposures, store.models.sample_customers),
         events=EventHandlers(
             store.events,
             settings.write_timeout,
             frozenset(settings.extra_event_types),
             is_lost=lambda: reads.is_open,
             redeem=reservations.redeem,
+            caps=snapshots.caps,
         ),
-        catalog=CatalogHandlers(store.catalog, store.budgets, snapshots, settings.write_timeout),
         customers=CustomerHandlers(
             store.records, store.links, snapshots, reads, CustomerViews(snapshots, reads), settings.write_timeout
         ),
+        catalog=CatalogHandlers(store.catalog, store.budgets, store.caps, snapshots, settings.write_timeout),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,
         reflects=settings.reflection,
     )
     telemetry.watch(lambda: admission.in_flight, lambda: snapshots.generation, lambda: snapshots.age)
     dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
-    return Parts(dispatcher, health, admission, snapshots, reads, housekeeping, exposures, registry)
+    return Parts(dispatcher, health, admission, snapshots, reads, caps, housekeeping, exposures, registry)
 
 
 @contextlib.contextmanager
 def _tasks(parts: Parts) -> Iterator[list[asyncio.Task[None]]]:
     """Run what goes on in the background as long as the context."""
-    coroutines = (parts.snapshots.follow(), parts.reads.probe(), parts.housekeeping.run(), parts.exposures.run())
+    coroutines = (
+        parts.snapshots.follow(),
+        parts.reads.probe(),
+        parts.caps.follow(),
+        parts.housekeeping.run(),
+        parts.exposures.run(),
+    )
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield tasks

@@ -15,6 +15,7 @@ from models.errors import DangolError, PreconditionError
 from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
 from models.registry import Registry
+from models.terms import Cap
 from service.store.archive import Archive
 from service.store.budget_store import redeem_blocking, redemptions_among
 from service.store.catalog_store import apply_blocking
@@ -112,18 +113,20 @@ def rebuild(
     store.check_layout(tenant)
     records = events = 0
     budgeted: dict[str, None] = {}
+    capped: dict[str, tuple[Cap, ...]] = {}
     if catalog_file is not None:
         with progress.stage("catalogue", None) as stage:
             for change in read_catalog(catalog_file):
                 apply_blocking(store.connection, tenant, change)
                 budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
+                capped |= {offer.offer_id: offer.caps for offer in change.offers if offer.caps}
                 records += len(change)
                 stage.advance(len(change))
     archived = () if archive is None else ([entry.event for entry in page] for page in archive.events())
     exported = () if events_file is None else read_events(events_file)
     with progress.stage("events", None) as stage:
         for batch, is_archived in chain(zip(archived, repeat(True)), zip(exported, repeat(False))):
-            append_blocking(store.connection, tenant, batch, event_settings, archived=is_archived)
+            append_blocking(store.connection, tenant, batch, event_settings, capped, archived=is_archived)
             redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
             events += len(batch)
             stage.advance(len(batch))

@@ -54,6 +54,98 @@ OFFER_STATUS_ARCHIVED: OfferStatus.ValueType  # 4
 """Hides the offer for good."""
 Global___OfferStatus: _TypeAlias = OfferStatus  # noqa: Y015
 
+class _CapScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CapScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAP_SCOPE_UNSPECIFIED: _CapScope.ValueType  # 0
+    """Leaves the scope open; it is stored as CUSTOMER."""
+    CAP_SCOPE_CUSTOMER: _CapScope.ValueType  # 1
+    """Counts each customer's own."""
+    CAP_SCOPE_TOTAL: _CapScope.ValueType  # 2
+    """Counts everybody's together."""
+
+class CapScope(_CapScope, metaclass=_CapScopeEnumTypeWrapper):
+    """Tells whose events a cap counts."""
+
+CAP_SCOPE_UNSPECIFIED: CapScope.ValueType  # 0
+"""Leaves the scope open; it is stored as CUSTOMER."""
+CAP_SCOPE_CUSTOMER: CapScope.ValueType  # 1
+"""Counts each customer's own."""
+CAP_SCOPE_TOTAL: CapScope.ValueType  # 2
+"""Counts everybody's together."""
+Global___CapScope: _TypeAlias = CapScope  # noqa: Y015
+
+class _CapEvent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapEventEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CapEvent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAP_EVENT_UNSPECIFIED: _CapEvent.ValueType  # 0
+    """Leaves it open; it is stored as IMPRESSION."""
+    CAP_EVENT_DECISION: _CapEvent.ValueType  # 1
+    """Counts that an answer held the offer."""
+    CAP_EVENT_IMPRESSION: _CapEvent.ValueType  # 2
+    """Counts events of type `impression` on the offer."""
+    CAP_EVENT_CLICK: _CapEvent.ValueType  # 3
+    """Counts events of type `click` on the offer."""
+    CAP_EVENT_REDEMPTION: _CapEvent.ValueType  # 4
+    """Counts events of type `redeem` on the offer."""
+
+class CapEvent(_CapEvent, metaclass=_CapEventEnumTypeWrapper):
+    """Tells what a cap counts."""
+
+CAP_EVENT_UNSPECIFIED: CapEvent.ValueType  # 0
+"""Leaves it open; it is stored as IMPRESSION."""
+CAP_EVENT_DECISION: CapEvent.ValueType  # 1
+"""Counts that an answer held the offer."""
+CAP_EVENT_IMPRESSION: CapEvent.ValueType  # 2
+"""Counts events of type `impression` on the offer."""
+CAP_EVENT_CLICK: CapEvent.ValueType  # 3
+"""Counts events of type `click` on the offer."""
+CAP_EVENT_REDEMPTION: CapEvent.ValueType  # 4
+"""Counts events of type `redeem` on the offer."""
+Global___CapEvent: _TypeAlias = CapEvent  # noqa: Y015
+
+class _CapPeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CapPeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CapPeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAP_PERIOD_UNSPECIFIED: _CapPeriod.ValueType  # 0
+    """Leaves the period open; it is stored as EVER."""
+    CAP_PERIOD_HOUR: _CapPeriod.ValueType  # 1
+    """Counts by the hour."""
+    CAP_PERIOD_DAY: _CapPeriod.ValueType  # 2
+    """Counts by the day."""
+    CAP_PERIOD_WEEK: _CapPeriod.ValueType  # 3
+    """Counts by the week, from Monday."""
+    CAP_PERIOD_MONTH: _CapPeriod.ValueType  # 4
+    """Counts by the month."""
+    CAP_PERIOD_EVER: _CapPeriod.ValueType  # 5
+    """Counts for good; forgotten 400 days after the newest."""
+
+class CapPeriod(_CapPeriod, metaclass=_CapPeriodEnumTypeWrapper):
+    """Tells how long a cap counts before it begins anew, by the event time, in UTC."""
+
+CAP_PERIOD_UNSPECIFIED: CapPeriod.ValueType  # 0
+"""Leaves the period open; it is stored as EVER."""
+CAP_PERIOD_HOUR: CapPeriod.ValueType  # 1
+"""Counts by the hour."""
+CAP_PERIOD_DAY: CapPeriod.ValueType  # 2
+"""Counts by the day."""
+CAP_PERIOD_WEEK: CapPeriod.ValueType  # 3
+"""Counts by the week, from Monday."""
+CAP_PERIOD_MONTH: CapPeriod.ValueType  # 4
+"""Counts by the month."""
+CAP_PERIOD_EVER: CapPeriod.ValueType  # 5
+"""Counts for good; forgotten 400 days after the newest."""
+Global___CapPeriod: _TypeAlias = CapPeriod  # noqa: Y015
+
 class _PlainItems:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -331,6 +423,7 @@ class Offer(_message.Message):
     FALLBACK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
+    CAPS_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """Names the offer. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     title: _builtins.str
@@ -343,7 +436,7 @@ class Offer(_message.Message):
     """Names what the customer must have consented to, kebab-case such as `health`, at most 64 bytes. Empty means that no consent is needed."""
     fallback: _builtins.bool
     """Makes the offer one that slates fall back on: it is never ranked, and stands where a slate would be empty. A fallback is for everybody, so it
-    may have no audiences, no cooldown and no consent category.
+    may have no audiences, no cooldown, no consent category, no budget and no caps.
     """
     etag: _builtins.str
     """Names the stored state. On an upsert, empty stores whatever was there; otherwise ABORTED unless it is what ListOffers answers now."""
@@ -407,6 +500,10 @@ class Offer(_message.Message):
     def budget(self) -> Global___Budget:
         """Bounds how often the offer may be redeemed, by everybody together. Unset means no bound. Not with `fallback`."""
 
+    @_builtins.property
+    def caps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cap]:
+        """Bounds how often the offer is decided on, seen, clicked or redeemed: all of them hold, at most 16. Not with `fallback`."""
+
     def __init__(
         self,
         *,
@@ -431,14 +528,57 @@ class Offer(_message.Message):
         fallback: _builtins.bool = ...,
         etag: _builtins.str = ...,
         budget: Global___Budget | None = ...,
+        caps: _abc.Iterable[Global___Cap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "item_filter", b"item_filter", "start_time", b"start_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "budget", b"budget", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "budget", b"budget", "caps", b"caps", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Offer: _TypeAlias = Offer  # noqa: Y015
+
+@_typing.final
+class Cap(_message.Message):
+    """Keeps an offer out once enough is counted. What happened before the cap was stored is not counted, unless another cap counted the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAXIMAL_COUNT_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    maximal_count: _builtins.int
+    """States how many may be counted, 1 to 1,000,000,000; then the offer is no longer shown within the period."""
+    scope: Global___CapScope.ValueType
+    """States whose are counted. Unspecified means CUSTOMER. A cap of TOTAL may be overrun by what happens within about a second; `budget` may not."""
+    event: Global___CapEvent.ValueType
+    """States what is counted. Unspecified means IMPRESSION."""
+    period: Global___CapPeriod.ValueType
+    """States how long is counted before it begins anew, by the calendar in UTC. Unspecified means EVER."""
+    placement: _builtins.str
+    """Counts and bounds only what happens at this placement. Empty means all."""
+    channel: _builtins.str
+    """Counts and bounds only what happens on this channel. Empty means all; a request or an event without a channel is on none."""
+    def __init__(
+        self,
+        *,
+        maximal_count: _builtins.int = ...,
+        scope: Global___CapScope.ValueType = ...,
+        event: Global___CapEvent.ValueType = ...,
+        period: Global___CapPeriod.ValueType = ...,
+        placement: _builtins.str = ...,
+        channel: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "event", b"event", "maximal_count", b"maximal_count", "period", b"period", "placement", b"placement", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cap: _TypeAlias = Cap  # noqa: Y015
 
 @_typing.final
 class Budget(_message.Message):

@@ -26,7 +26,7 @@ from dangol.v1 import catalog_pb2 as dangol_dot_v1_dot_catalog__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64\x61ngol/v1/event.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08quantity\x18\x07 \x01(\x01\x12\x1f\n\x05value\x18\x08 \x01(\x0b\x32\x10.dangol.v1.Money\x12\x0f\n\x07\x63hannel\x18\t \x01(\t\x12\x0e\n\x06rating\x18\n \x01(\x01\x12\r\n\x05query\x18\x0b \x01(\t\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x0b\n\x03\x61rm\x18\r \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64\x61ngol/v1/event.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x12\n\nevent_type\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12.\n\nevent_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08quantity\x18\x07 \x01(\x01\x12\x1f\n\x05value\x18\x08 \x01(\x0b\x32\x10.dangol.v1.Money\x12\x0f\n\x07\x63hannel\x18\t \x01(\t\x12\x0e\n\x06rating\x18\n \x01(\x01\x12\r\n\x05query\x18\x0b \x01(\t\x12\x12\n\nrequest_id\x18\x0c \x01(\t\x12\x0b\n\x03\x61rm\x18\r \x01(\t\x12\x11\n\tplacement\x18\x0e \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.event_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=95
-  _globals['_EVENT']._serialized_end=376
+  _globals['_EVENT']._serialized_end=395
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,7 @@ class Event(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Names the event: sent again under the same id, it counts once. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     customer_id: _builtins.str
@@ -61,6 +62,8 @@ class Event(_message.Message):
     """Echoes the request id of the response that led to the event, for attribution."""
     arm: _builtins.str
     """Echoes the `arm` of the ranked offer that the event is about, so that interleaved rankings get their credit. Kebab-case, at most 64 bytes."""
+    placement: _builtins.str
+    """Names the placement it happened on, as the request did, kebab-case, at most 64 bytes. Caps that are bound to a placement count by it."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """States when it happened, UTC. Required. At most 24 hours in the future and not before 1990."""
@@ -85,10 +88,11 @@ class Event(_message.Message):
         query: _builtins.str = ...,
         request_id: _builtins.str = ...,
         arm: _builtins.str = ...,
+        placement: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "channel", b"channel", "customer_id", b"customer_id", "event_id", b"event_id", "event_time", b"event_time", "event_type", b"event_type", "item_id", b"item_id", "offer_id", b"offer_id", "quantity", b"quantity", "query", b"query", "rating", b"rating", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "channel", b"channel", "customer_id", b"customer_id", "event_id", b"event_id", "event_time", b"event_time", "event_type", b"event_type", "item_id", b"item_id", "offer_id", b"offer_id", "placement", b"placement", "quantity", b"quantity", "query", b"query", "rating", b"rating", "request_id", b"request_id", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -155,6 +155,8 @@ class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.V
     """Says that no unit of its budget is free, or that nobody could be asked whether one is."""
     TRACE_RULE_HOLDOUT: _TraceRule.ValueType  # 19
     """Says that the customer is held out by an experiment and gets nothing but the fallback."""
+    TRACE_RULE_CAP: _TraceRule.ValueType  # 20
+    """Says that one of its caps is reached, or that nobody could be asked whether it is."""
 
 class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
     """Names why an offer is not in a slate."""
@@ -199,6 +201,8 @@ TRACE_RULE_BUDGET: TraceRule.ValueType  # 18
 """Says that no unit of its budget is free, or that nobody could be asked whether one is."""
 TRACE_RULE_HOLDOUT: TraceRule.ValueType  # 19
 """Says that the customer is held out by an experiment and gets nothing but the fallback."""
+TRACE_RULE_CAP: TraceRule.ValueType  # 20
+"""Says that one of its caps is reached, or that nobody could be asked whether it is."""
 Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:
@@ -215,6 +219,8 @@ class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.Val
     """Says that nothing of the current generation could be read, and the last good snapshot served with the customer's data as far as readable."""
     FALLBACK_NO_BUDGETS: _Fallback.ValueType  # 3
     """Says that budgets could not be asked, and offers that have one were left out."""
+    FALLBACK_NO_CAPS: _Fallback.ValueType  # 4
+    """Says that decisions could not be counted, and offers with a cap on decisions were left out."""
 
 class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
     """Tells which fallback served."""
@@ -227,6 +233,8 @@ FALLBACK_LAST_SNAPSHOT: Fallback.ValueType  # 2
 """Says that nothing of the current generation could be read, and the last good snapshot served with the customer's data as far as readable."""
 FALLBACK_NO_BUDGETS: Fallback.ValueType  # 3
 """Says that budgets could not be asked, and offers that have one were left out."""
+FALLBACK_NO_CAPS: Fallback.ValueType  # 4
+"""Says that decisions could not be counted, and offers with a cap on decisions were left out."""
 Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.offers import Offer
+from models.terms import Cap
 from service.decision.item_facts import ItemFacts
 from service.decision.slots import Slots
 
@@ -18,7 +19,8 @@ class IndexedOffer:
 
     ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week; ``item_slots`` (n,)
     uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter, the most popular
-    item first. ``is_special`` says that terms beyond time, place and audience must be checked.
+    item first. ``caps`` stand with the names of their counters. ``is_special`` says that terms beyond time, place and
+    audience must be checked.
     """
 
     offer: Offer
@@ -30,6 +32,7 @@ class IndexedOffer:
     item_slots: NDArray[np.uint32]
     reached_slots: NDArray[np.uint32]
     best_popularity: float
+    caps: tuple[tuple[Cap, str], ...]
     is_special: bool
 
     @property
@@ -58,5 +61,6 @@ def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts:
         item_slots=item_slots,
         reached_slots=reached[order],
         best_popularity=float(worth[order[0]]) if len(order) else 0.0,
-        is_special=bool(offer.weekly_hours or offer.consent_category or offer.cooldown),
+        caps=tuple((cap, cap.counter(offer.offer_id)) for cap in offer.caps),
+        is_special=bool(offer.weekly_hours or offer.consent_category or offer.cooldown or offer.caps),
     )

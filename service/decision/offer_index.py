@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from models.offers import Audience, Item, Offer, OfferStatus
+from models.terms import CapEvent
 from service.decision.indexed_offer import IndexedOffer, work_out
 from service.decision.item_facts import ItemFacts
 from service.decision.query import Customer
@@ -25,6 +26,10 @@ class OfferIndex:
         self.facts = facts
         self.fallbacks = tuple(indexed for indexed in offers if indexed.offer.fallback)
         self.budgets = {indexed.offer.offer_id: indexed.offer.budget for indexed in offers if indexed.offer.budget}
+        self.caps = {indexed.offer.offer_id: indexed.offer.caps for indexed in offers if indexed.caps}
+        self.decision_capped = frozenset(
+            offer_id for offer_id, caps in self.caps.items() if any(cap.event is CapEvent.DECISION for cap in caps)
+        )
         self._by_id = {indexed.offer.offer_id: indexed for indexed in offers}
         self._offers = offers = [indexed for indexed in offers if not indexed.offer.fallback]
         self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)

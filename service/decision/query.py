@@ -1,9 +1,10 @@
 """What is asked: the request in the words of the domain, already validated."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from models.candidates import CandidateList
+from models.counters import NO_COUNTERS
 from models.customers import CustomerRecord
 from models.item_model import EVERYONE
 from models.offers import Placement
@@ -38,8 +39,9 @@ class Query:
     """Asks for slates, in order of importance.
 
     ``now`` is in seconds since 1970, UTC; ``utc_offset`` in seconds says how far the customer's clock is ahead of it.
-    ``exhausted_offer_ids`` have no free unit in their budget for this customer. ``seed`` decides whatever is left to
-    chance, so that the same question has the same answer.
+    ``exhausted_offer_ids`` have no free unit in their budget for this customer, or cannot be counted now. ``seed``
+    decides whatever is left to chance, so that the same question has the same answer. ``totals`` is what caps count of
+    everybody together, by :func:`~models.counters.counter_name`; None where that is not known.
     """
 
     slates: Sequence[SlateQuery]
@@ -56,6 +58,7 @@ class Query:
     trace_offer_ids: Sequence[str] = ()
     exhausted_offer_ids: frozenset[str] = frozenset()
     seed: str = ""
+    totals: Mapping[str, int] | None = field(default_factory=lambda: NO_COUNTERS)
 
     @property
     def minute_of_week(self) -> int:
@@ -68,7 +71,8 @@ class Customer:
     """Is whom it is asked for: None as ``candidates`` for an unknown customer or one that could not be read.
 
     ``record`` is what the shop stored, if anything. ``identity_ids`` are all ids of a customer who has several, in
-    order; ``customer_id`` is the first of them then, whichever was asked for.
+    order; ``customer_id`` is the first of them then, whichever was asked for. ``counters`` is what caps count of them,
+    by :func:`~models.counters.counter_name`; None where that is not known.
     """
 
     customer_id: str
@@ -76,6 +80,7 @@ class Customer:
     profile: Profile
     record: CustomerRecord | None = None
     identity_ids: tuple[str, ...] = ()
+    counters: Mapping[str, int] | None = field(default_factory=lambda: NO_COUNTERS)
 
     def is_among(self, customer_ids: frozenset[str]) -> bool:
         """Tell whether the customer, under whichever id, is one of these."""

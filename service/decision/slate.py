@@ -95,6 +95,7 @@ class Decision:
         """Fill one slate."""
         if slate.size <= 0:
             return []
+        self.terms.begin(slate.placement.placement)
         choices = self._rank(slate) if slate.treatment is None else self._treat(slate, slate.treatment)
         return choices or self._fall_back(slate)
 

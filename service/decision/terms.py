@@ -2,7 +2,9 @@
 
 from enum import IntEnum
 
+from models.counters import bucket_of, counter_name
 from models.offers import OfferStatus
+from models.terms import CapPeriod, CapScope
 from service.decision.history import History
 from service.decision.indexed_offer import IndexedOffer
 from service.decision.query import Customer, Query
@@ -31,6 +33,7 @@ class TraceRule(IntEnum):
     CATEGORY_LIMIT = 17
     BUDGET = 18
     HOLDOUT = 19
+    CAP = 20
 
 
 class TermsCheck:
@@ -45,6 +48,12 @@ class TermsCheck:
         self._channel = query.channel
         self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
         self._membership: dict[str, bool] = {}
+        self._placement = ""
+        self._buckets: dict[CapPeriod, str] = {}
+
+    def begin(self, placement: str) -> None:
+        """Say at which placement offers are to be shown from now on."""
+        self._placement = placement
 
     def use(self, offer_id: str) -> None:
         """Say that the answer shows an offer, so that it does not show it again."""
@@ -62,6 +71,7 @@ class TermsCheck:
 
     def rule_against(self, offer_id: str, placement: str) -> TraceRule | None:
         """Give the first of its terms that keeps an offer out, None when it may be shown."""
+        self.begin(placement)
         offer = self._snapshot.catalog.offers.get(offer_id)
         if offer is None:
             return TraceRule.UNKNOWN
@@ -88,7 +98,7 @@ class TermsCheck:
         if offer.offer_id in self._history.dismissed_offer_ids:
             return TraceRule.DISMISSED
         if offer.offer_id in self._query.exhausted_offer_ids:
-            return TraceRule.BUDGET
+            return TraceRule.BUDGET if offer.budget is not None else TraceRule.CAP
         return TraceRule.OTHER_PLACEMENT if offer.offer_id in self.barred else None
 
     def _special_rule(self, indexed: IndexedOffer) -> TraceRule | None:
@@ -103,7 +113,22 @@ class TermsCheck:
             last = self._history.offer_times.get((offer.offer_id, offer.cooldown.event_type))
             if last is not None and self._now < last.timestamp() + offer.cooldown.seconds:
                 return TraceRule.COOLDOWN
-        return None
+        return TraceRule.CAP if indexed.caps and self._is_capped(indexed) else None
+
+    def _is_capped(self, indexed: IndexedOffer) -> bool:
+        """Tell whether one of the offer's caps is reached; one that nobody could look up counts as reached."""
+        for cap, counter in indexed.caps:
+            if cap.is_about(self._placement, self._channel):
+                counts = self._customer.counters if cap.scope is CapScope.CUSTOMER else self._query.totals
+                if counts is None or counts.get(counter_name(self._bucket(cap.period), counter), 0) >= cap.maximum:
+                    return True
+        return False
+
+    def _bucket(self, period: CapPeriod) -> str:
+        name = self._buckets.get(period)
+        if name is None:
+            name = self._buckets[period] = bucket_of(period, self._now).name
+        return name
 
     def _belongs_to(self, audience_id: str) -> bool:
         known = self._membership.get(audience_id)

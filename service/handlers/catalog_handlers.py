@@ -21,16 +21,20 @@ from service.handlers.placement_messages import version_message
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, check_ids, kebab_problem
 from service.store.budget_store import BudgetStore
+from service.store.cap_store import CapStore
 from service.store.catalog_store import CatalogStore
 
 
 class CatalogHandlers:
     """Answers CatalogService. Whoever gets the answer to a change sees it in the next answer of the same server."""
 
-    def __init__(self, store: CatalogStore, budgets: BudgetStore, snapshots: Snapshots, write_timeout: float) -> None:
+    def __init__(
+        self, store: CatalogStore, budgets: BudgetStore, caps: CapStore, snapshots: Snapshots, write_timeout: float
+    ) -> None:
         """``write_timeout`` in seconds bounds a change whatever the deadline of the call."""
         self._store = store
         self._budgets = budgets
+        self._caps = caps
         self._snapshots = snapshots
         self._write_timeout = write_timeout
 
@@ -79,11 +83,14 @@ class CatalogHandlers:
     async def delete_offers(
         self, caller: Caller, request: messages.DeleteOffersRequest, context: Context
     ) -> messages.DeleteOffersResponse:
-        """Delete offers and forget their budgets; what does not exist is passed over."""
+        """Delete offers and forget their budgets and counters; what does not exist is passed over."""
         check_ids("offer_ids", request.offer_ids, 1, MAXIMAL_BATCH)
+        known = self._snapshots.caps(caller.tenant)
+        capped = {offer_id: known[offer_id] for offer_id in request.offer_ids if offer_id in known}
         change = CatalogChange(deleted_offer_ids=tuple(request.offer_ids))
         version = await self._store_change(caller, change, context)
         await self._budgets.forget(caller.tenant, change.deleted_offer_ids, context.budget(self._write_timeout, 0.9))
+        await self._caps.forget(caller.tenant, capped, context.budget(self._write_timeout, 0.9))
         return messages.DeleteOffersResponse(catalog_version=version)
 
     async def upsert_placements(

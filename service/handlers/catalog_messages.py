@@ -18,6 +18,7 @@ from models.offers import (
     Rebuys,
 )
 from models.policy import PLAIN_POLICY
+from service.handlers.cap_messages import cap_message, caps_from
 from service.handlers.money_messages import discount_from, discount_message, money_from, money_message
 from service.handlers.policy_messages import policy_from, policy_message
 from service.handlers.terms_messages import (
@@ -133,6 +134,7 @@ def offer_message(offer: Offer) -> catalog_pb2.Offer:
         weekly_hours=map(hours_message, offer.weekly_hours),
         consent_category=offer.consent_category,
         fallback=offer.fallback,
+        caps=map(cap_message, offer.caps),
         etag=offer.etag,
     )
     if offer.discount is not None:
@@ -218,6 +220,7 @@ def _offer_from(message: catalog_pb2.Offer, field: str) -> Offer:
         consent_category=message.consent_category,
         fallback=message.fallback,
         budget=budget_from(message.budget, f"{field}.budget") if given("budget") else None,
+        caps=caps_from(message.caps, f"{field}.caps"),
         etag=message.etag,
     )
 
@@ -242,6 +245,7 @@ def _check_offer(message: catalog_pb2.Offer, field: str) -> None:
             ("cooldown", message.HasField("cooldown")),
             ("consent_category", bool(message.consent_category)),
             ("budget", message.HasField("budget")),
+            ("caps", bool(message.caps)),
         ):
             if given:
                 raise InvalidInputError(f"{field}.{name}", "does not go with fallback, which is for everybody")

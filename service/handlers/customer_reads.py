@@ -49,11 +49,19 @@ class CustomerReads:
         return self._opened.is_set()
 
     async def read(
-        self, tenant: str, generation: int, customer_ids: Sequence[str], context: Context, *, with_records: bool = False
+        self,
+        tenant: str,
+        generation: int,
+        customer_ids: Sequence[str],
+        context: Context,
+        *,
+        with_records: bool = False,
+        with_counters: bool = False,
     ) -> CustomerRead | None:
         """Read customers within the context's deadline, or give None when that cannot be done now.
 
-        ``with_records`` reads what the shop stored of them too. DeadlineError when the deadline has passed already.
+        ``with_records`` reads what the shop stored of them too, ``with_counters`` what caps count of them.
+        DeadlineError when the deadline has passed already.
         """
         extra = _SECONDS_PER_CUSTOMER * (len(customer_ids) - 1)
         budget = context.budget(self._settings.timeout + extra, _SHARE_OF_DEADLINE)
@@ -61,8 +69,10 @@ class CustomerReads:
             return None
         start = time.monotonic()
         try:
-            reader = self._records if with_records else self._reader
-            read = await reader.read(tenant, generation, customer_ids, budget)
+            if with_records or with_counters:
+                read = await self._records.read(tenant, generation, customer_ids, budget, with_counters=with_counters)
+            else:
+                read = await self._reader.read(tenant, generation, customer_ids, budget)
         except UnavailableError:
             self._telemetry.read(time.monotonic() - start, failed=True)
             self._failed()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from datetime import UTC, datetime
 
 from dangol.v1 import event_pb2, event_service_pb2
+from models.counters import NO_CAPS, OfferCaps
 from models.errors import UnavailableError
 from models.events import EVENT_TYPES, EXPOSURE, Event
 from service.handlers.caller import Caller, Context
@@ -32,11 +33,13 @@ class EventHandlers:
         now: Callable[[], datetime] = _utc_now,
         is_lost: Callable[[], bool] = lambda: False,
         redeem: Redeem = _redeem_nothing,
+        caps: Callable[[str], OfferCaps] = lambda _tenant: NO_CAPS,
     ) -> None:
         """``write_timeout`` in seconds bounds an append whatever the deadline of the call.
 
         While ``is_lost`` says that Redis cannot be used, events are refused at once: clients that send again and again
-        would otherwise keep the process busy with connecting, and answers waiting. ``redeem`` counts redemptions.
+        would otherwise keep the process busy with connecting, and answers waiting. ``redeem`` counts redemptions,
+        ``caps`` gives what else is counted in a tenant.
         """
         self._log = log
         self._write_timeout = write_timeout
@@ -44,6 +47,7 @@ class EventHandlers:
         self._now = now
         self._is_lost = is_lost
         self._redeem = redeem
+        self._caps = caps
 
     async def record_events(
         self, caller: Caller, request: event_service_pb2.RecordEventsRequest, context: Context
@@ -67,7 +71,8 @@ class EventHandlers:
         context.facts["events"] = int(context.facts.get("events", 0)) + len(events)
         if self._is_lost():
             raise UnavailableError("Redis cannot be used now")
-        result = await self._log.append(caller.tenant, events, context.budget(self._write_timeout, 0.9))
+        budget = context.budget(self._write_timeout, 0.9)
+        result = await self._log.append(caller.tenant, events, budget, self._caps(caller.tenant))
         # Also for events recorded before: the batch may come again because it did not get this far.
         await self._redeem(caller, events, context)
         return result

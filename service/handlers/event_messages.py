@@ -53,6 +53,7 @@ def _event_from(message: event_pb2.Event, field: str, event_types: Set[str], lat
         query=message.query,
         request_id=message.request_id,
         arm=message.arm,
+        placement=message.placement,
     )
 
 
@@ -69,6 +70,7 @@ def _check_names(message: event_pb2.Event, field: str, event_types: Set[str]) ->
     check(f"{field}.offer_id", optional_id_problem(message.offer_id))
     check(f"{field}.query", text_problem(message.query, 512))
     check(f"{field}.channel", optional_kebab_problem(message.channel, 32))
+    check(f"{field}.placement", optional_kebab_problem(message.placement))
     check(f"{field}.request_id", optional_id_problem(message.request_id))
     check(f"{field}.arm", optional_kebab_problem(message.arm))
     if not message.item_id and not message.offer_id and not (message.event_type == SEARCH and message.query):

@@ -18,6 +18,7 @@ from service.decision.slate import Choice, decide
 from service.decision.snapshot import Snapshot
 from service.decision.traces import trace_offers
 from service.handlers.caller import Caller, Context
+from service.handlers.caps import Caps, without_uncounted
 from service.handlers.catalog_messages import placement_message
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.exposures import Exposures
@@ -38,7 +39,14 @@ _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_SHARED_LIST: "shared-list",
     offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
     offer_service_pb2.FALLBACK_NO_BUDGETS: "no-budgets",
+    offer_service_pb2.FALLBACK_NO_CAPS: "no-caps",
 }
+_LOST = (
+    offer_service_pb2.FALLBACK_SHARED_LIST,
+    offer_service_pb2.FALLBACK_NO_BUDGETS,
+    offer_service_pb2.FALLBACK_NO_CAPS,
+)
+"""Say that Redis did not answer once already, so that it is not asked again."""
 
 OffersRequest = offer_service_pb2.RecommendOffersRequest | offer_service_pb2.BatchRecommendOffersRequest
 
@@ -58,6 +66,7 @@ class OfferHandlers:
         snapshots: Snapshots,
         reads: CustomerReads,
         reservations: Reservations,
+        caps: Caps,
         exposures: Exposures,
         sample: Callable[[str, int, int], Awaitable[list[str]]],
         now: Callable[[], float] = time.time,
@@ -66,6 +75,7 @@ class OfferHandlers:
         self._snapshots = snapshots
         self._reads = reads
         self._reservations = reservations
+        self._caps = caps
         self._exposures = exposures
         self._sample = sample
         self._now = now
@@ -183,6 +193,7 @@ class OfferHandlers:
         """Decide as if budgets had units for everybody, and the request said nothing of the customer."""
         if customer.record is not None:
             query = personal_query(query, customer.record, time_zone="")
+        query = self._caps.completed(snapshot, query, is_lost=False)
         (choices,) = decide(snapshot, query, customer)
         return self._messages.build(query.slates[0].placement.placement, choices, snapshot.catalog, query)
 
@@ -230,14 +241,19 @@ class OfferHandlers:
         fallback: offer_service_pb2.Fallback.ValueType,
         context: Context,
     ) -> tuple[list[list[Choice]], Query, offer_service_pb2.Fallback.ValueType]:
-        """Give slates that keep their budgets, the query that they answer, and the fallback of the whole answer."""
-        if not snapshot.offers.budgets:
+        """Give slates that keep budgets and caps, the query that they answer, and the fallback of the whole answer."""
+        if not snapshot.offers.budgets and not snapshot.offers.caps:
             return decide(snapshot, query, customer), query, fallback
-        is_lost = fallback in (offer_service_pb2.FALLBACK_SHARED_LIST, offer_service_pb2.FALLBACK_NO_BUDGETS)
+        is_lost = fallback in _LOST
+        query = self._caps.completed(snapshot, query, is_lost=is_lost)
         slates, query, asked = await self._reservations.decide(
             caller, snapshot, query, customer, context, is_lost=is_lost
         )
-        return slates, query, fallback if asked else fallback or offer_service_pb2.FALLBACK_NO_BUDGETS
+        fallback = fallback if asked else fallback or offer_service_pb2.FALLBACK_NO_BUDGETS
+        if is_lost or await self._caps.count(caller, snapshot, query, customer, slates, context):
+            return slates, query, fallback
+        query = without_uncounted(snapshot, query, slates)
+        return decide(snapshot, query, customer), query, fallback or offer_service_pb2.FALLBACK_NO_CAPS
 
     async def _read(
         self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context
@@ -251,9 +267,10 @@ class OfferHandlers:
             customer_ids,
             context,
             with_records=self._snapshots.keeps_records,
+            with_counters=bool(snapshot.offers.caps),
         )
         if read is None:
-            unknown = [Customer(customer_id, None, EMPTY_PROFILE) for customer_id in customer_ids]
+            unknown = [Customer(customer_id, None, EMPTY_PROFILE, counters=None) for customer_id in customer_ids]
             return unknown, offer_service_pb2.FALLBACK_SHARED_LIST
         customers = [
             customer_of(customer_id, state) for customer_id, state in zip(customer_ids, read.customers, strict=True)

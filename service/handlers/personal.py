@@ -11,7 +11,8 @@ from service.store.customer_state import CustomerState
 def customer_of(customer_id: str, state: CustomerState) -> Customer:
     """Make the customer that a decision is about of what was read under an id."""
     names = state.identity_ids
-    return Customer(names[0] if names else customer_id, state.candidates, state.profile, state.record, names)
+    asked = names[0] if names else customer_id
+    return Customer(asked, state.candidates, state.profile, state.record, names, state.counters)
 
 
 def personal_query(query: Query, record: CustomerRecord, *, time_zone: str) -> Query:

@@ -42,7 +42,7 @@ class Reservations:
         if not budgets:
             return decide(snapshot, query, customer), query, True
         if is_lost:
-            query = replace(query, exhausted_offer_ids=frozenset(budgets))
+            query = replace(query, exhausted_offer_ids=query.exhausted_offer_ids | budgets.keys())
             return decide(snapshot, query, customer), query, False
         held: frozenset[str] = frozenset()
         for _ in range(_ROUNDS):

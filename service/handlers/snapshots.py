@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from models.catalog import EMPTY_CATALOG, Catalog
+from models.counters import NO_CAPS, OfferCaps
 from models.errors import DangolError, NotFoundError, UnavailableError
 from models.item_model import ItemModel
 from models.offers import Offer
@@ -48,6 +49,7 @@ class Snapshots:
         self._nudged = asyncio.Event()
         self._catalog: Catalog = EMPTY_CATALOG
         self._budgets: tuple[Mapping[str, Offer], Mapping[str, Budget]] = ({}, {})
+        self._caps: tuple[Mapping[str, Offer], OfferCaps] = ({}, NO_CAPS)
         self._snapshot: Snapshot | None = None
         self._record: GenerationRecord | None = None
         self._keeps_records = False
@@ -104,6 +106,16 @@ class Snapshots:
             found = {offer.offer_id: offer.budget for offer in catalog.offers.values() if offer.budget is not None}
             self._budgets = (catalog.offers, found)
         return self._budgets[1]
+
+    def caps(self, tenant: str) -> OfferCaps:
+        """Give the caps by offer, of offers that are not live as well."""
+        catalog = self.catalog(tenant)
+        if self._caps[0] is not catalog.offers:
+            self._caps = (
+                catalog.offers,
+                {offer.offer_id: offer.caps for offer in catalog.offers.values() if offer.caps},
+            )
+        return self._caps[1]
 
     def record(self, tenant: str) -> GenerationRecord:
         """Give the generation served. UnavailableError before the first."""

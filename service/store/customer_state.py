@@ -1,7 +1,7 @@
 """What Redis knows of one customer, and how what lies under several ids of one customer becomes one."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -9,6 +9,7 @@ from operator import attrgetter
 import numpy as np
 
 from models.candidates import MAXIMAL_EVIDENCE, NO_EVIDENCE, CandidateList
+from models.counters import NO_COUNTERS, add_counters
 from models.customers import CustomerRecord, join_records
 from models.profile import EMPTY_PROFILE, MAXIMAL_PROFILE_EVENTS, Profile
 
@@ -17,14 +18,15 @@ from models.profile import EMPTY_PROFILE, MAXIMAL_PROFILE_EVENTS, Profile
 class CustomerState:
     """Is what Redis knows of one customer. ``candidates`` is None where the generation has no list for them.
 
-    ``record`` is what the shop stored, ``identity_ids`` are all ids of a customer who has several, in order; both are
-    only there where they were asked for.
+    ``record`` is what the shop stored, ``identity_ids`` are all ids of a customer who has several, in order, and
+    ``counters`` is what caps count, by :func:`~models.counters.counter_name`; all only where they were asked for.
     """
 
     candidates: CandidateList | None
     profile: Profile
     record: CustomerRecord | None = None
     identity_ids: tuple[str, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=lambda: NO_COUNTERS)
 
 
 UNKNOWN = CustomerState(None, EMPTY_PROFILE)
@@ -40,6 +42,7 @@ def join_states(states: Sequence[CustomerState], identity_ids: tuple[str, ...]) 
         _join_profiles([state.profile for state in states]),
         join_records(records) if records else None,
         identity_ids,
+        add_counters([state.counters for state in states]),
     )
 
 

@@ -18,6 +18,7 @@ _DEFAULTS = {
     "request_id": "",
     "arm": "",
     "experiment_id": "",
+    "placement": "",
 }
 
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from models.counters import NO_CAPS, OfferCaps, moves_of
 from models.events import EXPOSURE, Event
 from models.profile import MAXIMAL_PROFILE_EVENTS
 from service.store import functions, keys, profile_codec
+from service.store.cap_store import split_moves
 from service.store.connection import AsyncConnection, SyncConnection
 from service.store.event_codec import decode_event, encode_event
 from service.store.faults import reaching_redis
@@ -41,12 +43,14 @@ class EventLog:
         self._connection = connection
         self._settings = settings or EventLogSettings()
 
-    async def append(self, tenant: str, events: Sequence[Event], timeout: float) -> AppendResult:
-        """Append events. UnavailableError when not all were stored within ``timeout`` seconds.
+    async def append(
+        self, tenant: str, events: Sequence[Event], timeout: float, caps: OfferCaps = NO_CAPS
+    ) -> AppendResult:
+        """Append events, and count for ``caps``. UnavailableError when not all were stored in ``timeout`` seconds.
 
         Some may be stored then; to append the same events again is safe, as each counts once per customer and id.
         """
-        calls = _calls(tenant, events, self._settings)
+        calls = _calls(tenant, events, self._settings, caps)
         with reaching_redis():
             async with asyncio.timeout(timeout):
                 recorded = sum(await _all(functions.call(self._connection, call) for call in calls))
@@ -58,11 +62,12 @@ def append_blocking(
     tenant: str,
     events: Sequence[Event],
     settings: EventLogSettings | None = None,
+    caps: OfferCaps = NO_CAPS,
     *,
     archived: bool = False,
 ) -> AppendResult:
     """Append events as :meth:`EventLog.append` does, blocking; ``archived`` ones count but do not enter the log."""
-    calls = _calls(tenant, events, settings or EventLogSettings(), archived=archived)
+    calls = _calls(tenant, events, settings or EventLogSettings(), caps, archived=archived)
     with reaching_redis():
         recorded = sum(functions.call_blocking(connection, call) for call in calls)
     return AppendResult(recorded, len(events) - recorded)
@@ -85,7 +90,7 @@ def read_log(connection: SyncConnection, tenant: str) -> Iterator[Event]:
 
 
 def _calls(
-    tenant: str, events: Sequence[Event], settings: EventLogSettings, *, archived: bool = False
+    tenant: str, events: Sequence[Event], settings: EventLogSettings, caps: OfferCaps, *, archived: bool = False
 ) -> list[FunctionCall]:
     """Make one call for each shard that the events touch, keeping their order."""
     by_shard: dict[int, list[Event]] = {}
@@ -100,14 +105,24 @@ def _calls(
     calls = []
     for shard, shard_events in by_shard.items():
         names = [keys.log_key(tenant, shard)]
-        arguments: list[bytes] = []
+        arguments: list[bytes | str | int] = []
         for event in shard_events:
-            names += (keys.seen_key(tenant, shard, event.event_id), keys.profile_key(tenant, event.customer_id))
+            moves = moves_of(event, caps[event.offer_id]) if event.offer_id in caps else ()
+            own, total_names, totals = split_moves(tenant, shard, moves)
+            names += (
+                keys.seen_key(tenant, shard, event.event_id),
+                keys.profile_key(tenant, event.customer_id),
+                keys.counters_key(tenant, event.customer_id),
+                *total_names,
+            )
             arguments += (
                 b"" if archived else encode_event(event),
                 profile_codec.encode_header(event.customer_id),
                 # That a customer met an experiment is nothing that they did.
                 b"" if event.event_type == EXPOSURE else profile_codec.encode_record(event),
+                own,
+                len(total_names),
+                *totals,
             )
         calls.append(FunctionCall(functions.RECORD_EVENTS, tuple(names), (*limits, *arguments)))
     return calls

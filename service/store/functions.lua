@@ -68,26 +68,97 @@ local function append_to_profile(key, empty, record, limit, slack, seconds)
   redis.call('EXPIRE', key, seconds)
 end
 
--- Appends events to the log of a shard and to the profiles of their customers, once per event id.
--- keys: log, then for each event: seen mark, profile
+-- Layout of a customer's counters; service/store/counter_codec.py reads it.
+local COUNTER_NAME_AT = 10
+local MAXIMAL_COUNTERS = 512
+
+-- Takes those of the records into ``counters`` that are not forgotten yet; what is there already is counted up.
+local function take_counters(counters, places, records, position, now)
+  while position <= #records do
+    local size, last, count = struct.unpack('<HI4I4', records, position)
+    local name = string.sub(records, position + COUNTER_NAME_AT, position + size - 1)
+    if last > now and not places[name] then
+      table.insert(counters, {name = name, last = last, count = count})
+      places[name] = #counters
+    elseif last > now then
+      local known = counters[places[name]]
+      known.count = math.min(known.count + count, 4294967295)
+      known.last = math.max(known.last, last)
+    end
+    position = position + size
+  end
+end
+
+-- Counts for a customer. ``moves`` are records as the value holds them, each with what it adds.
+local function count_for_customer(key, empty, moves)
+  local now = tonumber(redis.call('TIME')[1])
+  local counters, places = {}, {}
+  local value = redis.call('GET', key) or ''
+  if string.sub(value, 1, 1) == string.sub(empty, 1, 1) and string.sub(value, 9, PROFILE_HEADER) == string.sub(empty, 9) then
+    take_counters(counters, places, value, PROFILE_HEADER + 1, now)
+  end
+  take_counters(counters, places, moves, 1, now)
+  if #counters == 0 then
+    redis.call('DEL', key)
+    return
+  end
+  table.sort(counters, function(one, other) return one.last > other.last end)
+  local parts = {string.sub(empty, 1, 2), struct.pack('<H', math.min(#counters, MAXIMAL_COUNTERS)), string.sub(empty, 5)}
+  for index = 1, math.min(#counters, MAXIMAL_COUNTERS) do
+    local one = counters[index]
+    table.insert(parts, struct.pack('<HI4I4', COUNTER_NAME_AT + #one.name, one.last, one.count) .. one.name)
+  end
+  redis.call('SET', key, table.concat(parts), 'EXAT', counters[1].last)
+end
+
+-- Counts for everybody: from the first key and argument on, as many keys as said, and for each a field and when to
+-- forget it.
+local function count_in_total(keys, args, first_key, first_arg, count)
+  for index = 0, count - 1 do
+    redis.call('HINCRBY', keys[first_key + index], args[first_arg + 2 * index], 1)
+    redis.call('EXPIREAT', keys[first_key + index], args[first_arg + 2 * index + 1])
+  end
+end
+
+-- Counts decisions.
+-- keys: counters of the customer, then those of everybody
+-- args: empty counters, moves of the customer, then for each counter of everybody: field, when to forget it
+-- Gives the number of counters moved for everybody.
+local function count_decisions(keys, args)
+  if args[2] ~= '' then
+    count_for_customer(keys[1], args[1], args[2])
+  end
+  count_in_total(keys, args, 2, 3, #keys - 1)
+  return #keys - 1
+end
+
+-- Appends events to the log of a shard and to the profiles of their customers, and counts them for caps, once per event
+-- id.
+-- keys: log, then for each event: seen mark, profile, counters of the customer, those of everybody
 -- args: seconds to remember event ids, seconds to keep a profile, records that a profile keeps, records above that
 --       before it is trimmed, then for each event: log entry (empty for an event that the archive holds already), empty
---       profile, profile record (empty for none)
+--       profile, profile record (empty for none), moves of the customer, number of counters of everybody, for each of
+--       them: field, when to forget it
 -- Gives the number of events that had not been recorded before.
 local function record_events(keys, args)
   local recorded = 0
-  for index = 1, (#keys - 1) / 2 do
-    local seen, profile = keys[2 * index], keys[2 * index + 1]
-    local entry, empty, record = args[3 * index + 2], args[3 * index + 3], args[3 * index + 4]
-    if redis.call('SET', seen, '', 'NX', 'EX', args[1]) then
+  local key, arg = 2, 5
+  while key <= #keys do
+    local entry, empty, record, moves, totals = args[arg], args[arg + 1], args[arg + 2], args[arg + 3], tonumber(args[arg + 4])
+    if redis.call('SET', keys[key], '', 'NX', 'EX', args[1]) then
       if entry ~= '' then
         redis.call('XADD', keys[1], '*', 'event', entry)
       end
       if record ~= '' then
-        append_to_profile(profile, empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
+        append_to_profile(keys[key + 1], empty, record, tonumber(args[3]), tonumber(args[4]), args[2])
       end
+      if moves ~= '' then
+        count_for_customer(keys[key + 2], empty, moves)
+      end
+      count_in_total(keys, args, key + 3, arg + 5, totals)
       recorded = recorded + 1
     end
+    key, arg = key + 3 + totals, arg + 5 + 2 * totals
   end
   return recorded
 end
@@ -432,6 +503,7 @@ redis.register_function('link_customers_HASH', link_customers)
 redis.register_function('unlink_customers_HASH', unlink_customers)
 redis.register_function('reserve_units_HASH', reserve_units)
 redis.register_function('redeem_units_HASH', redeem_units)
+redis.register_function('count_decisions_HASH', count_decisions)
 redis.register_function('record_events_HASH', record_events)
 redis.register_function('refresh_candidates_HASH', refresh_candidates)
 redis.register_function('set_aside_HASH', set_aside)

@@ -46,6 +46,16 @@ def record_key(tenant: str, customer_id: str) -> str:
     return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:r:{customer_id}"
 
 
+def counters_key(tenant: str, customer_id: str) -> str:
+    """Name the counters for caps of a customer."""
+    return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:n:{customer_id}"
+
+
+def totals_key(tenant: str, shard: int, bucket: str) -> str:
+    """Name the counters for caps of all customers of a shard in one bucket."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:totals:{bucket}"
+
+
 def customer_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, str]:
     """Name the candidate list and the profile of a customer."""
     prefix = f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:"

@@ -30,7 +30,7 @@ from models.policy import (
     Rotation,
     ScoreMode,
 )
-from models.terms import Budget, Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cap, CapEvent, CapPeriod, CapScope, Cooldown, Representation, WeeklyHours
 from service.store.event_codec import decode_money, encode_money
 
 
@@ -56,6 +56,7 @@ def encode_offer(offer: Offer) -> dict[str, Any]:
         "consent_category": offer.consent_category,
         "fallback": True if offer.fallback else None,
         "budget": None if offer.budget is None else sparse(offer.budget),
+        "caps": [sparse(cap) for cap in offer.caps],
     }
 
 
@@ -85,6 +86,7 @@ def decode_offer(id_: str, record: dict[str, Any], etag: str) -> Offer:
         consent_category=record.get("consent_category", ""),
         fallback=bool(record.get("fallback", False)),
         budget=None if budget is None else Budget(**budget),
+        caps=tuple(map(_decode_cap, record.get("caps", ()))),
         etag=etag,
     )
 
@@ -191,6 +193,18 @@ def _decode_hours(record: dict[str, Any]) -> WeeklyHours:
         tuple(record.get("weekdays", ())),
         record.get("start_minute", whole.start_minute),
         record.get("end_minute", whole.end_minute),
+    )
+
+
+def _decode_cap(record: dict[str, Any]) -> Cap:
+    whole = Cap(record["maximum"])
+    return Cap(
+        whole.maximum,
+        CapScope(record.get("scope", whole.scope.value)),
+        CapEvent(record.get("event", whole.event.value)),
+        CapPeriod(record.get("period", whole.period.value)),
+        record.get("placement", ""),
+        record.get("channel", ""),
     )
 
 

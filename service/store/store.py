@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from service.store.budget_store import BudgetStore
+from service.store.cap_store import CapStore
 from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
@@ -29,6 +30,7 @@ class Store:
     budgets: BudgetStore
     records: CustomerStore
     links: LinkStore
+    caps: CapStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -50,6 +52,7 @@ class Store:
             budgets=BudgetStore(commands),
             records=CustomerStore(commands),
             links=LinkStore(commands),
+            caps=CapStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),

@@ -19,6 +19,7 @@ from dangol.v1.event_service_pb2 import RecordEventsRequest
 from dangol.v1.event_service_pb2_grpc import EventServiceStub
 from dangol.v1.offer_service_pb2 import BatchRecommendOffersRequest, RecommendOffersRequest
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
+from tests.server_fixtures import wait_until
 
 SEVEN = "item-007"
 
@@ -132,3 +133,45 @@ def test_a_budget_is_kept_and_its_unit_gives_way_to_the_next_offer_and_is_told(
     catalog.DeleteOffers(DeleteOffersRequest(offer_ids=["scarce"]), timeout=10)
     store(catalog, made(offer_id="scarce", item_ids=[SEVEN], budget={"units": 1}, priority=1))
     assert "scarce" in {offer.offer_id for offer in ask(channel, customer_id="eve", page_size=20).offers}
+
+
+def test_what_reaches_its_cap_gives_way_at_once_and_is_told(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
+    daily = {"maximal_count": 2, "period": catalog_pb2.CAP_PERIOD_DAY}
+    store(
+        catalog,
+        made(offer_id="capped", item_ids=[SEVEN], caps=[daily], priority=1),
+        made(offer_id="plenty", item_ids=[SEVEN]),
+    )
+    for number, shown in enumerate(("capped", "capped", "plenty")):
+        assert ask(channel).offers[0].offer_id == shown
+        seen = event_pb2.Event(event_id=f"s{number}", customer_id="ada", event_type="impression", offer_id="capped")
+        seen.event_time.GetCurrentTime()
+        for _ in range(2):
+            EventServiceStub(channel).RecordEvents(RecordEventsRequest(events=[seen]), timeout=10)
+    slate = ask(channel, trace_offer_ids=["capped"])
+    assert slate.traces[0].rule == offer_service_pb2.TRACE_RULE_CAP
+    assert ask(channel, customer_id="eve", page_size=20).offers[7].offer_id == "capped"
+
+
+def test_a_cap_on_decisions_is_counted_by_the_answers_themselves(
+    channel: grpc.Channel, catalog: CatalogServiceStub
+) -> None:
+    once = {"maximal_count": 1, "event": catalog_pb2.CAP_EVENT_DECISION, "placement": "default"}
+    store(catalog, made(offer_id="once", item_ids=[SEVEN], caps=[once]))
+    assert [ask(channel).offers[0].offer_id for _ in range(3)] == ["once", "", ""]
+
+
+def test_a_cap_on_everybody_is_reached_by_everybody_together(
+    channel: grpc.Channel, catalog: CatalogServiceStub
+) -> None:
+    clicks = {"maximal_count": 2, "scope": catalog_pb2.CAP_SCOPE_TOTAL, "event": catalog_pb2.CAP_EVENT_CLICK}
+    store(catalog, made(offer_id="total", item_ids=[SEVEN], caps=[clicks]))
+    for name in ("bob", "eve"):
+        assert ask(channel).offers[0].offer_id == "total"
+        click = event_pb2.Event(event_id=f"c-{name}", customer_id=name, event_type="click", offer_id="total")
+        click.event_time.GetCurrentTime()
+        EventServiceStub(channel).RecordEvents(RecordEventsRequest(events=[click]), timeout=10)
+    wait_until(lambda: not ask(channel).offers[0].offer_id)
+    catalog.DeleteOffers(DeleteOffersRequest(offer_ids=["total"]), timeout=10)
+    store(catalog, made(offer_id="total", item_ids=[SEVEN], caps=[clicks]))
+    wait_until(lambda: ask(channel).offers[0].offer_id == "total")

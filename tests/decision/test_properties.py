@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from models.candidates import BOUGHT_FLAG
 from models.catalog import Catalog
+from models.counters import counter_name
 from models.offers import Audience, Item, ItemFilter, Money, Offer, OfferStatus, Placement, Rebuys
 from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
 from models.profile import ProfileEvent
-from models.terms import Cooldown, WeeklyHours
+from models.terms import Cap, CapEvent, CapPeriod, CapScope, Cooldown, WeeklyHours
 from service.decision.arrangement import AppliedRule
 from service.decision.query import Customer, Query, SlateQuery, Treatment
 from service.decision.slate import Choice, decide
@@ -29,6 +30,24 @@ CHANNELS = ("web", "push")
 PLACEMENTS = ("home-top", "cart-side")
 CATEGORIES = ("bread", "wine")
 LABELS = ("new", "clearance")
+BUCKETS = {
+    CapPeriod.HOUR: "hour-2025-07-15T12",
+    CapPeriod.DAY: "day-2025-07-15",
+    CapPeriod.WEEK: "week-2025-29",
+    CapPeriod.MONTH: "month-2025-07",
+    CapPeriod.EVER: "ever",
+}
+
+
+CAPS = st.builds(
+    Cap,
+    st.integers(1, 2),
+    st.sampled_from(CapScope),
+    st.sampled_from(CapEvent),
+    st.sampled_from(CapPeriod),
+    st.sampled_from(("", *PLACEMENTS)),
+    st.sampled_from(("", *CHANNELS)),
+)
 
 
 def _subset(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -77,6 +96,7 @@ def _offer(number: int) -> st.SearchStrategy[Offer]:
         value=st.none() | st.integers(0, 500).map(lambda cents: Money(cents, "EUR")),
         cooldown=st.none() | st.builds(Cooldown, st.sampled_from(("impression", "redeem")), st.just(36 * 3600)),
         consent_category=st.sampled_from(("", "", "health")),
+        caps=st.lists(CAPS, max_size=2).map(tuple),
     )
 
 
@@ -136,7 +156,19 @@ LISTS = st.none() | st.lists(st.tuples(ROWS, st.booleans()), max_size=ITEMS, uni
         [candidate(row, 1 - place / 50, bought=bought) for place, (row, bought) in enumerate(rows)]
     )
 )
-CUSTOMERS = st.builds(lambda own, events: customer(own, *events), LISTS, EVENTS)
+COUNTERS = st.none() | st.dictionaries(
+    st.builds(
+        lambda period, cap, number: counter_name(BUCKETS[period], cap.counter(f"offer-{number}")),
+        st.sampled_from(CapPeriod),
+        CAPS,
+        st.integers(0, 7),
+    ),
+    st.integers(1, 3),
+    max_size=20,
+)
+CUSTOMERS = st.builds(
+    lambda own, events, counters: replace(customer(own, *events), counters=counters), LISTS, EVENTS, COUNTERS
+)
 QUERIES = st.builds(
     Query,
     slates=st.lists(
@@ -162,6 +194,7 @@ QUERIES = st.builds(
     explain=st.booleans(),
     utc_offset=st.sampled_from((0, 9 * 3600, -8 * 3600)),
     consent_categories=st.sampled_from((frozenset(), frozenset({"health"}))),
+    totals=COUNTERS,
 )
 
 
@@ -189,8 +222,16 @@ def _may_show(offer: Offer, asked: SlateQuery, query: Query, who: Customer) -> b
         and offer.offer_id not in query.excluded_offer_ids
         and (not offer.consent_category or offer.consent_category in query.consent_categories)
         and _open_now(offer, query)
+        and all(_has_room(cap, offer, asked, query, who) for cap in offer.caps)
         and not any(_keeps_away(event, offer) for event in who.profile.events)
     )
+
+
+def _has_room(cap: Cap, offer: Offer, asked: SlateQuery, query: Query, who: Customer) -> bool:
+    counts = who.counters if cap.scope is CapScope.CUSTOMER else query.totals
+    concerns = cap.placement in ("", asked.placement.placement) and cap.channel in ("", query.channel)
+    name = f"{BUCKETS[cap.period]}:{cap.event.value}:{cap.placement}:{cap.channel}:{offer.offer_id}"
+    return not concerns or (counts is not None and counts.get(name, 0) < cap.maximum)
 
 
 def _keeps_away(event: ProfileEvent, offer: Offer) -> bool:
@@ -302,7 +343,10 @@ def test_what_is_told_of_an_offer_is_what_became_of_it(shop: Catalog, query: Que
             assert (trace.rule is None) == (trace.rank > 0)
             assert trace.rank == 0 or shown[trace.rank - 1] == trace.offer_id
             assert (trace.rule is TraceRule.UNKNOWN) == (offer is None)
-            if trace.rule is not None and trace.rule < TraceRule.OTHER_PLACEMENT and offer is not None:
+            of_terms = trace.rule is not None and (
+                trace.rule < TraceRule.OTHER_PLACEMENT or trace.rule is TraceRule.CAP
+            )
+            if of_terms and offer is not None:
                 assert not _may_show(offer, asked, query, who)
             elif offer is not None:
                 assert _may_show(offer, asked, query, who)

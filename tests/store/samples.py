@@ -23,7 +23,7 @@ from models.offers import (
     ShareOff,
 )
 from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
-from models.terms import Budget, Cooldown, Representation, WeeklyHours
+from models.terms import Budget, Cap, CapEvent, CapPeriod, CapScope, Cooldown, Representation, WeeklyHours
 from service.store.offer_codec import compact_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -57,6 +57,7 @@ events = strategies.builds(
     request_id=texts,
     arm=texts,
     experiment_id=texts,
+    placement=strategies.sampled_from(["", "home-top"]),
 )
 items = strategies.builds(
     Item, identifiers, title=texts, category=texts, price=strategies.none() | money, labels=tuples_of_ids
@@ -86,6 +87,15 @@ weekly_hours = strategies.builds(
     strategies.integers(0, 1439),
     strategies.integers(1440, 2879),
 )
+caps = strategies.builds(
+    Cap,
+    strategies.integers(1, 10**9),
+    strategies.sampled_from(CapScope),
+    strategies.sampled_from(CapEvent),
+    strategies.sampled_from(CapPeriod),
+    strategies.sampled_from(["", "home-top"]),
+    strategies.sampled_from(["", "web"]),
+)
 offers = strategies.builds(
     Offer,
     identifiers,
@@ -108,6 +118,7 @@ offers = strategies.builds(
     consent_category=strategies.just("") | identifiers,
     fallback=strategies.booleans(),
     budget=strategies.none() | strategies.builds(Budget, strategies.integers(1, 10**9), strategies.integers(1, 10**6)),
+    caps=strategies.lists(caps, max_size=2).map(tuple),
 )
 percents = strategies.integers(-100, 10_000)
 policies = strategies.just(Policy()) | strategies.builds(

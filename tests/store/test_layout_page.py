@@ -6,6 +6,7 @@ from pathlib import Path
 from service.store import keys
 from service.store.candidate_codec import HEADER_SIZE
 from service.store.catalog_codec import KINDS
+from service.store.counter_codec import RECORD as COUNTER
 from service.store.profile_codec import HEADER, RECORD
 
 PAGE = (Path(__file__).parents[2] / "docs" / "redis-layout.md").read_text(encoding="utf-8")
@@ -17,6 +18,8 @@ def test_the_page_names_every_key() -> None:
         keys.candidates_key("local", 5, "x"),
         keys.profile_key("local", "x"),
         keys.record_key("local", "x"),
+        keys.counters_key("local", "x"),
+        keys.totals_key("local", 7, "x"),
         keys.log_key("local", 7),
         keys.seen_key("local", 7, "x"),
         meta.layout,
@@ -49,6 +52,8 @@ def test_the_page_states_the_sizes_of_the_fixed_parts() -> None:
     assert "| 16 | 4 · *e* |" in PAGE
     assert "A header of 16 bytes" in PAGE
     assert "| 13 | | the three texts" in PAGE
+    assert COUNTER.size == 10
+    assert "| 10 | | the name" in PAGE
 
 
 def _shape(name: str) -> str:
