@@ -15,6 +15,7 @@ from cli.demo.campaign import Story, follow, show_story
 from cli.demo.catalog import DemoCatalog, build, upload
 from cli.demo.data import CUT, DemoData, locate, prepare
 from cli.demo.households import Purchases, chosen, read_purchases
+from cli.demo.live import live_day, show_live_day
 from cli.demo.model import trained
 from cli.demo.server import ServerProcess, refuse_second
 from cli.interrupts import ending_in_order
@@ -71,6 +72,7 @@ def run_demo(session: Session, options: DemoOptions) -> None:
                 purchases = read_purchases(data, catalog.targeted())
                 try:
                     answers = _ask(server.address, catalog, purchases, options, progress)
+                    day = live_day(home, redis_url, server.address, next(iter(answers.slates)), data, progress)
                 except ClientError as error:
                     raise UnavailableError(f"{error}: the server's log is {server.log}") from error
                 if options.keep:
@@ -78,9 +80,10 @@ def run_demo(session: Session, options: DemoOptions) -> None:
     seconds = time.monotonic() - began
     kept = (server.address, server.process_id) if options.keep else None
     if options.as_json:
-        print_json(_document(manifest, purchases, answers, seconds, kept))
+        print_json(_document(manifest, purchases, answers, seconds, kept) | {"live_day": asdict(day)})
     else:
         _show(console, session, catalog, purchases, answers, seconds, kept)
+        show_live_day(console, day, catalog.titles())
 
 
 def _learn(data: DemoData, home: Path, options: DemoOptions, progress: Progress, console: Console) -> Manifest:

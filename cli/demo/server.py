@@ -56,9 +56,7 @@ class ServerProcess:
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "cli.main", "--home", str(self._home), "serve"]
         command += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--ready-file", str(ready)]
-        # What the person has set for a server of their own must not reach this one.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DANGOL_")}
-        environment["DANGOL_DRAIN_DELAY"] = "0"
+        environment = bare_environment() | {"DANGOL_DRAIN_DELAY": "0"}
         with self.log.open("wb") as log, uninterrupted():
             # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then ends the server.
             self._process = subprocess.Popen(  # noqa: S603 - this very program, without a shell
@@ -97,6 +95,11 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def bare_environment() -> dict[str, str]:
+    """Give the environment less what the person has set for servers and workers of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DANGOL_")}
 
 
 def refuse_second(home: Path) -> None:

@@ -81,7 +81,11 @@ class Refresher:
 
         They know nothing of what happened since the training. What comes in meanwhile does not wait for this.
         """
-        if self._lease is None or not self._lease.take():
+        if self._lease is None:
+            return 0
+        if not self._lease.take():
+            # Another one does it, or did.
+            self._lease = None if self._lease.is_closed() else self._lease
             return 0
         if self._walk is None:
             self._walk = self._store.profiled()

@@ -3,6 +3,8 @@
 from service.store.connection import SyncConnection
 from service.store.faults import reaching_redis
 
+_CLOSED = b"done"
+
 
 class Lease:
     """Is held by one owner at a time, who has to take it again within ``seconds``.
@@ -27,7 +29,12 @@ class Lease:
             self._client.execute_command("PEXPIRE", self._key, self._milliseconds)
         return True
 
+    def is_closed(self) -> bool:
+        """Tell whether somebody said that nobody need do it again."""
+        with reaching_redis():
+            return bool(self._client.execute_command("GET", self._key) == _CLOSED)
+
     def close(self) -> None:
         """Keep the lease for good: what it was for is done, and nobody need do it again."""
         with reaching_redis():
-            self._client.execute_command("SET", self._key, "done")
+            self._client.execute_command("SET", self._key, _CLOSED)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from models.catalog import CatalogChange
 from models.errors import UnavailableError
@@ -15,16 +16,27 @@ from models.events import Event
 from models.offers import Item
 from models.progress import SilentProgress
 from models.registry import Registry
+from service.live.applier import Applier
+from service.live.archiver import Archiver
+from service.live.measures import Measures
+from service.live.refresher import Refresher
 from service.publisher import publish, roll_back
+from service.store.archive import Archive
+from service.store.archive_progress import ArchivedLog
+from service.store.candidate_refresh import CandidateRefresh
 from service.store.catalog_store import CatalogStore
 from service.store.connection import RedisSettings, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
 from service.store.embedded import find_server
-from service.store.event_log import EventLog
+from service.store.event_log import EventLog, append_blocking
 from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
+from service.store.keys import MetaKeys
+from service.store.lease import Lease
+from service.store.log_group import LogGroup
 from tests.house.dockerfile import in_context, steps
 from tests.house.repository import ROOT
+from tests.live.shop import write_foldable
 
 EVENT = Event("event-1", "customer-1", "purchase", datetime(2026, 1, 1, tzinfo=UTC), item_id="item-1")
 
@@ -91,6 +103,24 @@ def test_the_redis_user_may_do_what_the_publisher_does(settings: RedisSettings) 
         second = publish(registry, version, store, "local", SilentProgress())
         back = roll_back(None, store, "local", SilentProgress())
     assert second.generation > first.generation == back.generation
+
+
+def test_the_redis_user_may_do_what_workers_do(settings: RedisSettings, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    with connect_blocking(settings, timeout=5.0) as connection:
+        publish(registry, write_foldable(registry), GenerationStore(connection), "local", SilentProgress())
+        append_blocking(connection, "local", [EVENT])
+        group = LogGroup(connection, "local", "one")
+        measures = Measures(CollectorRegistry())
+        applier = Applier(group, Refresher(CandidateRefresh(connection, "local", 180), "one"), measures, 0.0)
+        while applier.step():
+            pass
+        archive = Archive(str(tmp_path / "archive"))
+        lease = Lease(connection, MetaKeys("local").archiving, "one", 60)
+        archiver = Archiver(ArchivedLog(connection, "local"), archive, group, lease, measures, 0.0)
+        assert archiver.step()
+        group.forget_the_silent()
+        assert sum(lag.length for lag in group.lags()) == 0
 
 
 async def test_redis_refuses_whoever_shows_no_password(guarded_redis: Path) -> None:

@@ -14,6 +14,7 @@ from tests.house.repository import PACKAGES, ROOT
 FLOORS = "Floors: cli above training and service, those above models and dangol"
 ROOMS = "Rooms of service: server, engines, handlers, then store beside decision"
 PUBLISHER = "The publisher needs the store and nothing else of service"
+WORKERS = "The workers need the store and nothing else of service"
 SETTINGS = "Settings are read at the top and handed down"
 PURE_MODELS = "models is pure"
 PURE_DECISION = "The decision is pure"
@@ -40,6 +41,9 @@ FORBIDDEN = [
     (ROOMS, "service/decision/intruder.py", "service.handlers"),
     (PUBLISHER, "service/publisher.py", "service.handlers"),
     (PUBLISHER, "service/publisher.py", "service.decision"),
+    (WORKERS, "service/live/intruder.py", "service.handlers"),
+    (WORKERS, "service/live/intruder.py", "service.decision"),
+    (SETTINGS, "service/live/intruder.py", "service.settings"),
     (SETTINGS, "service/handlers/intruder.py", "service.settings"),
     (SETTINGS, "service/store/intruder.py", "service.settings"),
     (PURE_MODELS, "models/intruder.py", "redis"),

@@ -9,6 +9,7 @@ from models.progress import SilentProgress
 from models.registry import Registry
 from service import publisher
 from service.publisher import Rebuilt
+from service.store.archive import Archive, ArchivedEvent
 from service.store.catalog_store import apply_blocking
 from service.store.customer_reader import CustomerRead
 from service.store.event_log import append_blocking, read_log
@@ -89,3 +90,21 @@ def test_without_a_current_model_the_rest_is_rebuilt(
 def test_a_file_that_cannot_be_used_is_named(registry: Registry, store: GenerationStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"absent\.jsonl"):
         publisher.rebuild(registry, store, TENANT, SilentProgress(), catalog_file=tmp_path / "absent.jsonl")
+
+
+async def test_events_come_back_from_the_archive_and_are_not_archived_again(
+    registry: Registry, versions: list[str], store: GenerationStore, redis_url: str, tmp_path: Path
+) -> None:
+    publisher.publish(registry, None, store, TENANT, SilentProgress())
+    append_blocking(store.connection, TENANT, EVENTS)
+    _, before = await state_of(redis_url)
+    archive = Archive(str(tmp_path / "archive"))
+    archive.add("day=2026-03-01/events-1-x.parquet", [ArchivedEvent(0, "1-0", event) for event in EVENTS])
+    store.connection.client.execute_command("FLUSHALL")
+    rebuilt = publisher.rebuild(registry, store, TENANT, SilentProgress(), archive=archive)
+    assert rebuilt.events == len(EVENTS)
+    _, after = await state_of(redis_url)
+    for earlier, later in zip(before.customers, after.customers, strict=True):
+        assert list(later.profile.events) == list(earlier.profile.events)
+    assert list(read_log(store.connection, TENANT)) == []
+    assert append_blocking(store.connection, TENANT, EVENTS).recorded == 0
