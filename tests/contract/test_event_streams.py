@@ -70,5 +70,5 @@ def test_a_client_that_sends_too_fast_is_held_back(engine: str, own_redis: Embed
                     list(stream)
             finally:
                 os.kill(process_id, signal.SIGCONT)
-    # 55 kB each: in three seconds a client that nothing holds back would have sent them all.
-    assert len(taken) < 500
+    # 55 kB each: what lies between client and handler is a few MB.
+    assert len(taken) < 200

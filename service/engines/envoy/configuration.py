@@ -17,6 +17,7 @@ LISTENER = "grpc"
 _TYPES = "type.googleapis.com/envoy"
 _EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin"
 _ALLOWED = "content-type,x-grpc-web,x-user-agent,grpc-timeout"
+_STREAM_WINDOW = 1 << 20  # bytes
 _DAY = "86400s"
 
 
@@ -71,6 +72,8 @@ def _connection_manager(engine: EngineSettings, envoy: EnvoySettings, applicatio
         "stream_idle_timeout": "0s",
         "http2_protocol_options": {
             "max_concurrent_streams": engine.maximal_streams,
+            # What a caller may send ahead on one call: Envoy's own default would let tens of MB wait in memory.
+            "initial_stream_window_size": _STREAM_WINDOW,
             "connection_keepalive": {
                 "connection_idle_interval": _seconds(engine.keepalive_time),
                 "timeout": _seconds(engine.keepalive_timeout),
