@@ -80,7 +80,7 @@ def live_day(home: Path, redis_url: str, address: str, customer_id: str, data: D
 def show_live_day(console: Console, day: LiveDay, titles: dict[str, str]) -> None:
     """Say what came of it."""
     console.print(
-        f"\n[green]✓[/green] a day of {day.events:,} real purchases recorded in {day.recording:.1f} s; "
+        f"[green]✓[/green] a day of {day.events:,} real purchases recorded in {day.recording:.1f} s; "
         f"{day.applying:.1f} s after its first event every list knew of it"
     )
     fresh = [item for item in day.after if item not in day.before]
@@ -168,4 +168,8 @@ def _worker(home: Path, redis_url: str) -> Iterator[None]:
     finally:
         with uninterrupted():
             process.terminate()
-            process.wait(_PATIENCE)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

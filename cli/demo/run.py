@@ -15,7 +15,7 @@ from cli.demo.campaign import Story, follow, show_story
 from cli.demo.catalog import DemoCatalog, build, upload
 from cli.demo.data import CUT, DemoData, locate, prepare
 from cli.demo.households import Purchases, chosen, read_purchases
-from cli.demo.live import live_day, show_live_day
+from cli.demo.live import LiveDay, live_day, show_live_day
 from cli.demo.model import trained
 from cli.demo.server import ServerProcess, refuse_second
 from cli.interrupts import ending_in_order
@@ -82,8 +82,7 @@ def run_demo(session: Session, options: DemoOptions) -> None:
     if options.as_json:
         print_json(_document(manifest, purchases, answers, seconds, kept) | {"live_day": asdict(day)})
     else:
-        _show(console, session, catalog, purchases, answers, seconds, kept)
-        show_live_day(console, day, catalog.titles())
+        _show(console, session, catalog, purchases, answers, day, seconds, kept)
 
 
 def _learn(data: DemoData, home: Path, options: DemoOptions, progress: Progress, console: Console) -> Manifest:
@@ -122,6 +121,7 @@ def _show(
     catalog: DemoCatalog,
     purchases: Purchases,
     answers: Answers,
+    day: LiveDay,
     seconds: float,
     kept: tuple[str, int] | None,
 ) -> None:
@@ -136,6 +136,7 @@ def _show(
     if answers.story is not None:
         show_story(console, answers.story)
     show.show_comparison(console, answers.comparison)
+    show_live_day(console, day, catalog.titles())
     last_id, last = next(iter(answers.slates.items()))
     show.show_service(console, last.served, answers.latencies, seconds)
     offers = last.slates[0].offers

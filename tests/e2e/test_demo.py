@@ -78,6 +78,11 @@ def test_the_demo_keeps_its_server_when_asked_and_says_how_good_it_was(tmp_path:
         assert isinstance(comparison, dict)
         assert comparison["households"] > 1_000
         assert comparison["bought"] > comparison["popular_bought"]
+        day = told["live_day"]
+        assert isinstance(day, dict)
+        assert day["events"] > 1_000
+        assert day["item_id"] in day["before"]
+        assert day["item_id"] not in day["after"]
         story = told["campaign"]
         assert isinstance(story, dict)
         assert story["instead"] != story["offer_id"]
