@@ -85,6 +85,32 @@ def unlink(
 
 
 @group.command()
+def erase(
+    context: typer.Context,
+    customer: Customer,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Erase a customer with all of their ids. It cannot be undone; what arrives of them later is dropped.
+
+    Example: `dangol customers erase 1172`, then `dangol erasures apply` and `dangol erasures verify RECEIPT`
+    """
+    if not yes:
+        typer.confirm(f"Erase {customer} for ever?", abort=True, err=True)
+    with session_of(context).client(address, timeout) as client:
+        response = client.erase_customer(customer)
+    document = {
+        "receipt_id": response.receipt_id,
+        "erase_time": response.erase_time.ToJsonString(),
+        "identity_count": response.identity_count,
+    }
+    line = f"erased with {response.identity_count} ids; the receipt is {response.receipt_id}"
+    answer(document, as_json, lambda console: console.print(line))
+
+
+@group.command()
 def upsert(
     context: typer.Context,
     file: Annotated[

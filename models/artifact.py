@@ -80,18 +80,7 @@ class ArtifactWriter:
         if any(earlier >= later for earlier, later in itertools.pairwise(ids)):
             raise InvalidInputError("lists", "customer ids must ascend and none may stand twice")
         self._last_customer_id = table.customer_ids[-1]
-        utf8, offsets = pack_ids(table.customer_ids)
-        self._write(
-            LISTS_FILE.format(self._lists_count),
-            _npz(
-                customer_ids=utf8,
-                customer_id_offsets=offsets,
-                candidates=table.candidates,
-                counts=table.counts,
-                evidence_rows=table.evidence_rows,
-                evidence_counts=table.evidence_counts,
-            ),
-        )
+        self._write(LISTS_FILE.format(self._lists_count), encode_lists(table))
         self._lists_count += 1
 
     def write_backtest(self, backtest: Backtest) -> None:
@@ -163,13 +152,26 @@ class Artifact:
         """Give what the model was judged by, None when it was not judged."""
         if BACKTEST_FILE not in self.manifest.files:
             return None
-        path = self.directory / BACKTEST_FILE
+        path = self.directory / self.manifest.stored_name(BACKTEST_FILE)
         return decode_backtest(path.read_bytes(), self.manifest.counts["items"], str(path))
 
     def lists(self) -> Iterator[CandidateTable]:
         """Give the lists, one file after the other. ArtifactError when a file cannot be what the format says."""
         for name in sorted(name for name in self.manifest.files if name.startswith("lists-")):
-            yield _read_lists(self.directory / name, self.manifest.counts["items"])
+            yield read_lists(self.directory / self.manifest.stored_name(name), self.manifest.counts["items"])
+
+
+def encode_lists(table: CandidateTable) -> bytes:
+    """Write a table of lists as the bytes of an npz file."""
+    utf8, offsets = pack_ids(table.customer_ids)
+    return _npz(
+        customer_ids=utf8,
+        customer_id_offsets=offsets,
+        candidates=table.candidates,
+        counts=table.counts,
+        evidence_rows=table.evidence_rows,
+        evidence_counts=table.evidence_counts,
+    )
 
 
 def open_artifact(directory: Path) -> Artifact:
@@ -178,8 +180,8 @@ def open_artifact(directory: Path) -> Artifact:
     ArtifactError names the file that is missing or not what it was. Takes a read of everything: about 1 s per GB.
     """
     manifest = read_manifest(directory)
-    for name, entry in manifest.files.items():
-        path = directory / name
+    for name in manifest.files:
+        path, entry = directory / manifest.stored_name(name), manifest.stored_entry(name)
         if not path.is_file():
             raise ArtifactError(str(path), "is missing")
         if path.stat().st_size != entry.size:
@@ -190,7 +192,8 @@ def open_artifact(directory: Path) -> Artifact:
     return Artifact(directory, manifest)
 
 
-def _read_lists(path: Path, item_count: int) -> CandidateTable:
+def read_lists(path: Path, item_count: int) -> CandidateTable:
+    """Read one file of lists. ArtifactError when it cannot be what the format says."""
     arrays = _load(path)
     try:
         table = CandidateTable(

@@ -66,6 +66,16 @@ class CandidateTable:
     def __len__(self) -> int:
         return len(self.customer_ids)
 
+    def only(self, kept: NDArray[np.bool_]) -> "CandidateTable":
+        """Give the table of those customers for whom ``kept``, shape (n,), is true."""
+        return CandidateTable(
+            [customer_id for customer_id, keep in zip(self.customer_ids, kept, strict=True) if keep],
+            self.candidates[kept],
+            self.counts[kept],
+            self.evidence_rows[kept],
+            self.evidence_counts[kept],
+        )
+
     def list_at(self, index: int) -> CandidateList:
         """Give the list of the customer at ``index`` as views into the table."""
         return CandidateList(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 _VERSION_PATTERN = re.compile(r"\d{8}-[0-9a-f]{12}")
 _FILE_PATTERN = re.compile(r"[a-z]+(-\d{5})?\.npz")
+_REPLACEMENT_PATTERN = re.compile(r"[a-z]+(-\d{5})?-without-[0-9a-f]{12}\.npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,21 @@ class FileEntry:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Is the file that took the place of one, from which customers were erased since."""
+
+    name: str
+    entry: FileEntry
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Describes one artifact.
 
     The data window is UTC and inclusive at both ends. ``configuration`` and ``metrics`` are JSON. ``model_version`` is
     the day of the last event and twelve hexadecimal digits of a digest over everything else, so that no change of it
-    goes unnoticed.
+    goes unnoticed; ``replacements`` are no part of it: from those files customers were erased since.
     """
 
     format_version: int
@@ -42,6 +51,7 @@ class Manifest:
     configuration: Mapping[str, Any]
     metrics: Mapping[str, Any]
     files: Mapping[str, FileEntry]
+    replacements: Mapping[str, Replacement] = field(default_factory=dict)
 
     @classmethod
     def describe(
@@ -80,12 +90,28 @@ class Manifest:
             files={name: FileEntry(**entry) for name, entry in content["files"].items()},
         )
 
+    def stored_name(self, name: str) -> str:
+        """Give the name under which what was written as ``name`` is stored now."""
+        replacement = self.replacements.get(name)
+        return name if replacement is None else replacement.name
+
+    def stored_entry(self, name: str) -> FileEntry:
+        """Say what the file under that name must be."""
+        replacement = self.replacements.get(name)
+        return self.files[name] if replacement is None else replacement.entry
+
+    def with_replacements(self, replacements: Mapping[str, Replacement]) -> Self:
+        """Give the same manifest, its version included, with other files in the place of some."""
+        return replace(self, replacements=dict(replacements))
+
     def to_json(self) -> bytes:
         """Write the manifest as indented JSON with sorted keys."""
         content = asdict(self) | {
             "first_event_time": self.first_event_time.isoformat(),
             "last_event_time": self.last_event_time.isoformat(),
         }
+        if not self.replacements:
+            del content["replacements"]
         return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
@@ -102,6 +128,7 @@ def read_manifest(directory: Path) -> Manifest:
         content = json.loads(path.read_bytes())
         written_format = content["format_version"]
         version = content.pop("model_version")
+        replacements = content.pop("replacements", {})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(str(path), "is not the manifest of a model") from error
     if written_format != FORMAT_VERSION:
@@ -109,12 +136,25 @@ def read_manifest(directory: Path) -> Manifest:
         raise ArtifactError(str(path), problem)
     try:
         fits = version == directory.name and version == _version_of(content)
-        manifest = Manifest.from_content(version, content)
+        manifest = Manifest.from_content(version, content).with_replacements(_replacements_of(replacements))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(str(path), "is not the manifest of a model") from error
-    if not fits or not all(_FILE_PATTERN.fullmatch(name) for name in manifest.files):
+    if not fits or not _names_fit(manifest):
         raise ArtifactError(str(path), "is not the manifest that was written: its version does not fit its content")
     return manifest
+
+
+def _replacements_of(content: Mapping[str, Any]) -> dict[str, Replacement]:
+    return {name: Replacement(one["name"], FileEntry(**one["entry"])) for name, one in content.items()}
+
+
+def _names_fit(manifest: Manifest) -> bool:
+    stored = (replacement.name for replacement in manifest.replacements.values())
+    return (
+        manifest.replacements.keys() <= manifest.files.keys()
+        and all(map(_FILE_PATTERN.fullmatch, manifest.files))
+        and all(map(_REPLACEMENT_PATTERN.fullmatch, stored))
+    )
 
 
 def is_model_version(name: str) -> bool:

@@ -5,13 +5,15 @@ Which engine carries the calls is decided elsewhere; the parts do not know it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from models.erasures import Erasure, ErasureList
 from models.errors import DangolError, UnavailableError
 from models.registry import Registry
 from service.handlers.admission import Admission
@@ -23,6 +25,7 @@ from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.customer_reads import CustomerReads, ReadSettings
 from service.handlers.customer_views import CustomerViews
 from service.handlers.dispatcher import Dispatcher, Metadata
+from service.handlers.erasing import Erasing
 from service.handlers.event_handlers import EventHandlers
 from service.handlers.exposures import Exposures
 from service.handlers.health import Health
@@ -38,6 +41,7 @@ from service.settings import Settings
 from service.store.connection import RedisSettings
 from service.store.event_log import EventLogSettings
 from service.store.health import RedisHealth
+from service.store.residues import clean_shared
 from service.store.store import Store
 
 LOCAL_IDENTITY = "local"
@@ -101,7 +105,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
         settings.read_timeout, settings.probe_interval, _PROBE_PATIENCE * settings.read_timeout
     )
     reads = CustomerReads(store.customers, store.health, telemetry, read_settings)
-    housekeeping = Housekeeping(store.models, settings.tenant)
+    housekeeping = Housekeeping(store.models, partial(clean_shared, store.blocking, settings.tenant), settings.tenant)
     reservations = Reservations(store.budgets, store.links, snapshots, settings.read_timeout, settings.write_timeout)
     caps = Caps(store.caps, snapshots, settings.tenant, settings.read_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
@@ -116,7 +120,20 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
             caps=snapshots.caps,
         ),
         customers=CustomerHandlers(
-            store.records, store.links, snapshots, reads, CustomerViews(snapshots, reads), settings.write_timeout
+            store.records,
+            store.links,
+            snapshots,
+            reads,
+            CustomerViews(snapshots, reads),
+            Erasing(
+                store.erasures,
+                store.links,
+                store.budgets,
+                snapshots,
+                settings.write_timeout,
+                _on_erase(settings, housekeeping),
+            ),
+            settings.write_timeout,
         ),
         catalog=CatalogHandlers(store.catalog, store.budgets, store.caps, snapshots, settings.write_timeout),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
@@ -150,6 +167,24 @@ def _local_caller(tenant: str) -> Callable[[Metadata], Caller]:
     """Take every call for one of the local shop: whoever reaches the port may call."""
     caller = Caller(LOCAL_IDENTITY, tenant)
     return lambda _metadata: caller
+
+
+def _on_erase(settings: Settings, housekeeping: Housekeeping) -> Callable[[Erasure], Awaitable[None]]:
+    """Write erasures down beside the models, and have what is left in shared places seen to."""
+    directory = settings.registry_directory
+    log = structlog.get_logger("dangol")
+
+    async def erased(erasure: Erasure) -> None:
+        housekeeping.nudge()
+        if directory is None:
+            return
+        try:
+            await asyncio.to_thread(ErasureList(directory).add, [erasure])
+        except (DangolError, OSError) as error:
+            # Redis holds it as well; `dangol erasures apply` brings it to the registry.
+            log.warning("an erasure could not be written beside the models", problem=str(error))
+
+    return erased
 
 
 def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str], None]:

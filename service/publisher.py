@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from models.artifact import Artifact
+from models.erasures import ErasureList
 from models.errors import DangolError, PreconditionError
 from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
@@ -19,6 +20,8 @@ from models.terms import Cap
 from service.store.archive import Archive
 from service.store.budget_store import redeem_blocking, redemptions_among
 from service.store.catalog_store import apply_blocking
+from service.store.erased_lists import erased_among, without_erased
+from service.store.erasure_store import read_erasures, restore_erasures
 from service.store.event_log import EventLogSettings, append_blocking
 from service.store.exports import read_catalog, read_events
 from service.store.generation_record import GenerationRecord
@@ -56,6 +59,7 @@ def publish(
         artifact = registry.open(version)
         artifact.items()
     store.check_layout(tenant)
+    _restore_erasures(registry, store, tenant)
     expected = store.overview(tenant).live_generation
     sweep(store, tenant, progress, retired_life)
     record = store.begin(tenant, version, artifact.manifest.last_event_time)
@@ -111,6 +115,7 @@ def rebuild(
     the file and line that cannot be used, UnavailableError the archive.
     """
     store.check_layout(tenant)
+    _restore_erasures(registry, store, tenant)
     records = events = 0
     budgeted: dict[str, None] = {}
     capped: dict[str, tuple[Cap, ...]] = {}
@@ -135,6 +140,13 @@ def rebuild(
     return Rebuilt(generation, records, events)
 
 
+def _restore_erasures(registry: Registry, store: GenerationStore, tenant: str) -> None:
+    """Tell a Redis that lost it who was erased, before anything of theirs could come back."""
+    known = {erasure.receipt_id for erasure in read_erasures(store.connection, tenant)}
+    lost = [erasure for erasure in ErasureList(registry.root).all() if erasure.receipt_id not in known]
+    restore_erasures(store.connection, tenant, lost)
+
+
 def _write(
     artifact: Artifact, store: GenerationStore, tenant: str, record: GenerationRecord, progress: Progress
 ) -> GenerationRecord:
@@ -144,13 +156,17 @@ def _write(
     fold = encode_fold_model(fold_model) if fold_model is not None else b""
     fold_parts = store.write_fold(tenant, record.generation, fold)
     record = store.update(tenant, record, record)
-    customers = 0
+    customers, erased = 0, store.erased(tenant)
     with progress.stage("publish lists", artifact.manifest.counts["customers"]) as stage:
         for table in artifact.lists():
-            for count in store.write_lists(tenant, record.generation, table):
+            for count in store.write_lists(tenant, record.generation, without_erased(table, erased)):
                 customers += count
                 stage.advance(count)
             record = store.update(tenant, record, record)
+    # Whoever erases somebody after this look finds the generation, and all of its lists.
+    late = store.erased(tenant) - erased
+    for table in artifact.lists() if late else ():
+        store.remove_lists(tenant, record.generation, erased_among(table, late))
     return store.update(tenant, record, replace(record, customers=customers, parts=parts, fold_parts=fold_parts))
 
 

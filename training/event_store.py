@@ -22,6 +22,7 @@ from models.errors import InvalidInputError
 from models.progress import Progress
 from training.config import Resources
 from training.files import SourceFile, quote_name, quote_text, unreadable
+from training.people import NOBODY, People
 from training.refusals import RefusedReport
 from training.rows import MALFORMED, UNUSED_TYPE, RowRules
 
@@ -90,7 +91,7 @@ class EventStore:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def read(
-        self, files: Sequence[SourceFile], rules: RowRules, progress: Progress
+        self, files: Sequence[SourceFile], rules: RowRules, progress: Progress, people: People = NOBODY
     ) -> tuple[EventSummary, RefusedReport]:
         """Read all files. InvalidInputError names the file that cannot be read, or says that nothing can be learned."""
         self._segments = rules.mapping.segments
@@ -99,6 +100,7 @@ class EventStore:
             for file in files:
                 self._read_file(file, rules)
                 stage.advance()
+        people.apply(self._connection)
         rows = self._count("SELECT count(*) FROM raw")
         refused = self._refused(rules.configuration.refused_sample)
         with progress.stage("number", 3) as stage:

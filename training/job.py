@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from models.artifact import ArtifactWriter
 from models.backtest import NO_ITEM, WIDTH, Backtest
+from models.erasures import ErasureList, recognises
 from models.errors import InvalidInputError
 from models.item_model import ItemModel
 from models.manifest import Manifest
@@ -27,6 +28,7 @@ from training.files import find_files
 from training.interactions import load_interactions
 from training.labels import draw_labels
 from training.memory import give_back
+from training.people import People
 from training.ranking import CUSTOMERS_PER_CHUNK, Ranker
 from training.refusals import RefusedReport
 from training.rows import RowRules
@@ -56,8 +58,12 @@ def train(
     configuration: TrainingConfiguration,
     registry: Registry,
     progress: Progress | None = None,
+    first_ids: Mapping[str, str] | None = None,
 ) -> TrainingResult:
     """Learn from the sources and write an artifact into the registry; nothing is promoted.
+
+    ``first_ids`` says for linked ids as which one their customer is learned. Whoever the registry's list of erasures
+    recognises is left out.
 
     The artifact is the same, byte by byte, for the same events, mapping, configuration and versions of the libraries.
     InvalidInputError names the file, column or field that cannot be used.
@@ -68,7 +74,8 @@ def train(
         threadpool_limits(limits=1, user_api="blas"),
         EventStore(configuration.resources, mapping.time_zone) as store,
     ):
-        summary, refused = store.read(files, RowRules(mapping, configuration, datetime.now(UTC)), watched)
+        people = People(recognises(ErasureList(registry.root).all()), first_ids or {})
+        summary, refused = store.read(files, RowRules(mapping, configuration, datetime.now(UTC)), watched, people)
         with registry.writer() as writer:
             manifest = _Run(store, summary, refused, configuration, watched).write(writer)
     return TrainingResult(manifest, refused)

@@ -21,7 +21,10 @@ class AsyncCustomerCalls(AsyncCalls):
         return CustomerServiceStub(self._channel)
 
     async def upsert_customers(self, customers: Iterable[Customer], *, timeout: float | None = None) -> int:
-        """Store 1 to 1,000 customers, each in place of what had the same id, and give how many were stored."""
+        """Store 1 to 1,000 customers, each in place of what had the same id, and give how many were stored.
+
+        Erased ones are passed over.
+        """
         request = messages.UpsertCustomersRequest(customers=customers)
         return (await self._write(self._customers.UpsertCustomers, request, timeout)).stored_count
 
@@ -53,3 +56,8 @@ class AsyncCustomerCalls(AsyncCalls):
         """Take links of an id back, all unless some are named, and give the ids it is still one with, if any."""
         request = messages.UnlinkIdentitiesRequest(customer_id=customer_id, alias_ids=alias_ids)
         return list((await self._write(self._customers.UnlinkIdentities, request, timeout)).identity_ids)
+
+    async def erase_customer(self, customer_id: str, *, timeout: float | None = None) -> messages.EraseCustomerResponse:
+        """Erase a customer with all of their ids, and give the receipt."""
+        request = messages.EraseCustomerRequest(customer_id=customer_id)
+        return await self._write(self._customers.EraseCustomer, request, timeout)

@@ -27,7 +27,7 @@ from dangol.v1 import offer_service_pb2 as dangol_dot_v1_dot_offer__service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/customer_service.proto\x12\tdangol.v1\x1a\x18\x64\x61ngol/v1/customer.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x16UpsertCustomersRequest\x12&\n\tcustomers\x18\x01 \x03(\x0b\x32\x13.dangol.v1.Customer\"/\n\x17UpsertCustomersResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\"a\n\x12GetCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"\xba\x01\n\x13GetCustomerResponse\x12%\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x13.dangol.v1.Customer\x12-\n\rrecent_events\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RecentEvent\x12 \n\x06slates\x18\x03 \x03(\x0b\x32\x10.dangol.v1.Slate\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cidentity_ids\x18\x05 \x03(\t\"?\n\x15LinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\".\n\x16LinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"A\n\x17UnlinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\"0\n\x18UnlinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"\x88\x01\n\x0bRecentEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x12\n\nitem_title\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xed\x02\n\x0f\x43ustomerService\x12X\n\x0fUpsertCustomers\x12!.dangol.v1.UpsertCustomersRequest\x1a\".dangol.v1.UpsertCustomersResponse\x12L\n\x0bGetCustomer\x12\x1d.dangol.v1.GetCustomerRequest\x1a\x1e.dangol.v1.GetCustomerResponse\x12U\n\x0eLinkIdentities\x12 .dangol.v1.LinkIdentitiesRequest\x1a!.dangol.v1.LinkIdentitiesResponse\x12[\n\x10UnlinkIdentities\x12\".dangol.v1.UnlinkIdentitiesRequest\x1a#.dangol.v1.UnlinkIdentitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/customer_service.proto\x12\tdangol.v1\x1a\x18\x64\x61ngol/v1/customer.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x16UpsertCustomersRequest\x12&\n\tcustomers\x18\x01 \x03(\x0b\x32\x13.dangol.v1.Customer\"E\n\x17UpsertCustomersResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x02 \x01(\x05\"a\n\x12GetCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"\xba\x01\n\x13GetCustomerResponse\x12%\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x13.dangol.v1.Customer\x12-\n\rrecent_events\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RecentEvent\x12 \n\x06slates\x18\x03 \x03(\x0b\x32\x10.dangol.v1.Slate\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cidentity_ids\x18\x05 \x03(\t\"?\n\x15LinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\".\n\x16LinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"A\n\x17UnlinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\"0\n\x18UnlinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"+\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"s\n\x15\x45raseCustomerResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12.\n\nerase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eidentity_count\x18\x03 \x01(\x05\"\x88\x01\n\x0bRecentEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x12\n\nitem_title\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xc1\x03\n\x0f\x43ustomerService\x12X\n\x0fUpsertCustomers\x12!.dangol.v1.UpsertCustomersRequest\x1a\".dangol.v1.UpsertCustomersResponse\x12L\n\x0bGetCustomer\x12\x1d.dangol.v1.GetCustomerRequest\x1a\x1e.dangol.v1.GetCustomerResponse\x12U\n\x0eLinkIdentities\x12 .dangol.v1.LinkIdentitiesRequest\x1a!.dangol.v1.LinkIdentitiesResponse\x12[\n\x10UnlinkIdentities\x12\".dangol.v1.UnlinkIdentitiesRequest\x1a#.dangol.v1.UnlinkIdentitiesResponse\x12R\n\rEraseCustomer\x12\x1f.dangol.v1.EraseCustomerRequest\x1a .dangol.v1.EraseCustomerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,21 +37,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=137
   _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=201
   _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=203
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=250
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=252
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=349
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=352
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=538
-  _globals['_LINKIDENTITIESREQUEST']._serialized_start=540
-  _globals['_LINKIDENTITIESREQUEST']._serialized_end=603
-  _globals['_LINKIDENTITIESRESPONSE']._serialized_start=605
-  _globals['_LINKIDENTITIESRESPONSE']._serialized_end=651
-  _globals['_UNLINKIDENTITIESREQUEST']._serialized_start=653
-  _globals['_UNLINKIDENTITIESREQUEST']._serialized_end=718
-  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_start=720
-  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_end=768
-  _globals['_RECENTEVENT']._serialized_start=771
-  _globals['_RECENTEVENT']._serialized_end=907
-  _globals['_CUSTOMERSERVICE']._serialized_start=910
-  _globals['_CUSTOMERSERVICE']._serialized_end=1275
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=272
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=274
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=371
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=374
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=560
+  _globals['_LINKIDENTITIESREQUEST']._serialized_start=562
+  _globals['_LINKIDENTITIESREQUEST']._serialized_end=625
+  _globals['_LINKIDENTITIESRESPONSE']._serialized_start=627
+  _globals['_LINKIDENTITIESRESPONSE']._serialized_end=673
+  _globals['_UNLINKIDENTITIESREQUEST']._serialized_start=675
+  _globals['_UNLINKIDENTITIESREQUEST']._serialized_end=740
+  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_start=742
+  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_end=790
+  _globals['_ERASECUSTOMERREQUEST']._serialized_start=792
+  _globals['_ERASECUSTOMERREQUEST']._serialized_end=835
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=837
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=952
+  _globals['_RECENTEVENT']._serialized_start=955
+  _globals['_RECENTEVENT']._serialized_end=1091
+  _globals['_CUSTOMERSERVICE']._serialized_start=1094
+  _globals['_CUSTOMERSERVICE']._serialized_end=1543
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,11 @@ class CustomerServiceStub:
                 request_serializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.FromString,
                 _registered_method=True)
+        self.EraseCustomer = channel.unary_unary(
+                '/dangol.v1.CustomerService/EraseCustomer',
+                request_serializer=dangol_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
+                _registered_method=True)
 
 
 class CustomerServiceServicer:
@@ -80,7 +85,8 @@ class CustomerServiceServicer:
     def LinkIdentities(self, request, context):
         """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
         Which ids are one customer follows from the set of all links, whatever their order and repetition.
-        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, or one of them was erased, and
+        nothing is linked then.
         UNAVAILABLE: the links may be half in force; send the same again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,6 +96,15 @@ class CustomerServiceServicer:
     def UnlinkIdentities(self, request, context):
         """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
         Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseCustomer(self, request, context):
+        """Erases a customer with all of their ids. From the answer on the ids are unknown, and whatever still arrives of them is dropped, for ever.
+        What holds many customers together (log, archive, models) is cleaned next; the receipt is for `dangol erasures verify`, which looks everywhere.
+        Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: the customer may be half erased; send the same again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +132,11 @@ def add_CustomerServiceServicer_to_server(servicer, server):
                     servicer.UnlinkIdentities,
                     request_deserializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.SerializeToString,
+            ),
+            'EraseCustomer': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseCustomer,
+                    request_deserializer=dangol_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -228,6 +248,33 @@ class CustomerService:
             '/dangol.v1.CustomerService/UnlinkIdentities',
             dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesRequest.SerializeToString,
             dangol_dot_v1_dot_customer__service__pb2.UnlinkIdentitiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseCustomer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CustomerService/EraseCustomer',
+            dangol_dot_v1_dot_customer__service__pb2.EraseCustomerRequest.SerializeToString,
+            dangol_dot_v1_dot_customer__service__pb2.EraseCustomerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,12 +44,18 @@ class CustomerServiceStub:
     LinkIdentities: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.LinkIdentitiesRequest, _customer_service_pb2.LinkIdentitiesResponse]
     """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
     Which ids are one customer follows from the set of all links, whatever their order and repetition.
-    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, or one of them was erased, and
+    nothing is linked then.
     UNAVAILABLE: the links may be half in force; send the same again.
     """
     UnlinkIdentities: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.UnlinkIdentitiesRequest, _customer_service_pb2.UnlinkIdentitiesResponse]
     """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
     Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+    """
+    EraseCustomer: _grpc.UnaryUnaryMultiCallable[_customer_service_pb2.EraseCustomerRequest, _customer_service_pb2.EraseCustomerResponse]
+    """Erases a customer with all of their ids. From the answer on the ids are unknown, and whatever still arrives of them is dropped, for ever.
+    What holds many customers together (log, archive, models) is cleaned next; the receipt is for `dangol erasures verify`, which looks everywhere.
+    Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: the customer may be half erased; send the same again.
     """
 
 @_typing.type_check_only
@@ -68,12 +74,18 @@ class CustomerServiceAsyncStub(CustomerServiceStub):
     LinkIdentities: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.LinkIdentitiesRequest, _customer_service_pb2.LinkIdentitiesResponse]  # type: ignore[assignment]
     """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
     Which ids are one customer follows from the set of all links, whatever their order and repetition.
-    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+    Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, or one of them was erased, and
+    nothing is linked then.
     UNAVAILABLE: the links may be half in force; send the same again.
     """
     UnlinkIdentities: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.UnlinkIdentitiesRequest, _customer_service_pb2.UnlinkIdentitiesResponse]  # type: ignore[assignment]
     """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
     Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+    """
+    EraseCustomer: _aio.UnaryUnaryMultiCallable[_customer_service_pb2.EraseCustomerRequest, _customer_service_pb2.EraseCustomerResponse]  # type: ignore[assignment]
+    """Erases a customer with all of their ids. From the answer on the ids are unknown, and whatever still arrives of them is dropped, for ever.
+    What holds many customers together (log, archive, models) is cleaned next; the receipt is for `dangol erasures verify`, which looks everywhere.
+    Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: the customer may be half erased; send the same again.
     """
 
 class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,7 +119,8 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_service_pb2.LinkIdentitiesResponse, _abc.Awaitable[_customer_service_pb2.LinkIdentitiesResponse]]:
         """Says that several ids are one customer: histories, counts, consent and lists of all of them answer for each of them from the next call on.
         Which ids are one customer follows from the set of all links, whatever their order and repetition.
-        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, and nothing is linked then.
+        Errors: INVALID_ARGUMENT names the field; FAILED_PRECONDITION when the customer would have more than 32 ids, or one of them was erased, and
+        nothing is linked then.
         UNAVAILABLE: the links may be half in force; send the same again.
         """
 
@@ -119,6 +132,17 @@ class CustomerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_customer_service_pb2.UnlinkIdentitiesResponse, _abc.Awaitable[_customer_service_pb2.UnlinkIdentitiesResponse]]:
         """Takes links back: whatever is not held together by other links is apart from the next call on, each with its own history.
         Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: send the same again.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseCustomer(
+        self,
+        request: _customer_service_pb2.EraseCustomerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customer_service_pb2.EraseCustomerResponse, _abc.Awaitable[_customer_service_pb2.EraseCustomerResponse]]:
+        """Erases a customer with all of their ids. From the answer on the ids are unknown, and whatever still arrives of them is dropped, for ever.
+        What holds many customers together (log, archive, models) is cleaned next; the receipt is for `dangol erasures verify`, which looks everywhere.
+        Errors: INVALID_ARGUMENT names the field. UNAVAILABLE: the customer may be half erased; send the same again.
         """
 
 def add_CustomerServiceServicer_to_server(servicer: CustomerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -11,6 +11,7 @@ from service.handlers.caller import Caller, Context
 from service.handlers.customer_messages import customers_from
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.customer_views import CustomerViews
+from service.handlers.erasing import Erasing
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, check_distinct, check_ids, id_problem
 from service.store.customer_store import CustomerStore
@@ -33,6 +34,7 @@ class CustomerHandlers:
         snapshots: Snapshots,
         reads: CustomerReads,
         views: CustomerViews,
+        erasing: Erasing,
         write_timeout: float,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -42,6 +44,7 @@ class CustomerHandlers:
         self._snapshots = snapshots
         self._reads = reads
         self._views = views
+        self._erasing = erasing
         self._write_timeout = write_timeout
         self._now = now
 
@@ -52,8 +55,8 @@ class CustomerHandlers:
         records = customers_from(request.customers, self._now())
         context.facts["customers"] = len(records)
         await self._begin(caller, context)
-        await self._store.store(caller.tenant, records, context.budget(self._write_timeout, 0.9))
-        return messages.UpsertCustomersResponse(stored_count=len(records))
+        stored = await self._store.store(caller.tenant, records, context.budget(self._write_timeout, 0.9))
+        return messages.UpsertCustomersResponse(stored_count=stored, erased_count=len(records) - stored)
 
     async def get_customer(
         self, caller: Caller, request: messages.GetCustomerRequest, context: Context
@@ -64,13 +67,26 @@ class CustomerHandlers:
     async def link_identities(
         self, caller: Caller, request: messages.LinkIdentitiesRequest, context: Context
     ) -> messages.LinkIdentitiesResponse:
-        """Make several ids one customer. PreconditionError when they would be too many."""
+        """Make several ids one customer. PreconditionError when they would be too many, or one was erased."""
         _check_identities(request.customer_id, request.alias_ids, 1)
+        await self._erasing.check(caller, [request.customer_id, *request.alias_ids], context)
         await self._begin(caller, context)
         names = await self._links.link(
             caller.tenant, request.customer_id, request.alias_ids, context.budget(self._write_timeout, 0.9)
         )
         return messages.LinkIdentitiesResponse(identity_ids=names)
+
+    async def erase_customer(
+        self, caller: Caller, request: messages.EraseCustomerRequest, context: Context
+    ) -> messages.EraseCustomerResponse:
+        """Erase a customer with all of their ids."""
+        check("customer_id", id_problem(request.customer_id))
+        context.customer_id = request.customer_id
+        erasure = await self._erasing.erase(caller, request.customer_id, self._now(), context)
+        context.facts["receipt_id"] = erasure.receipt_id
+        response = messages.EraseCustomerResponse(receipt_id=erasure.receipt_id, identity_count=len(erasure.ids))
+        response.erase_time.FromDatetime(erasure.erase_time)
+        return response
 
     async def unlink_identities(
         self, caller: Caller, request: messages.UnlinkIdentitiesRequest, context: Context

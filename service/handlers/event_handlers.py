@@ -54,7 +54,9 @@ class EventHandlers:
     ) -> event_service_pb2.RecordEventsResponse:
         """Store a batch of events once per event id, and count redemptions; UnavailableError unless all is done."""
         result = await self._record(caller, request.events, context)
-        return event_service_pb2.RecordEventsResponse(recorded_count=result.recorded, duplicate_count=result.duplicates)
+        return event_service_pb2.RecordEventsResponse(
+            recorded_count=result.recorded, duplicate_count=result.duplicates, erased_count=result.erased
+        )
 
     async def stream_events(
         self, caller: Caller, requests: AsyncIterator[event_service_pb2.StreamEventsRequest], context: Context
@@ -63,7 +65,7 @@ class EventHandlers:
         async for request in requests:
             result = await self._record(caller, request.events, context)
             yield event_service_pb2.StreamEventsResponse(
-                recorded_count=result.recorded, duplicate_count=result.duplicates
+                recorded_count=result.recorded, duplicate_count=result.duplicates, erased_count=result.erased
             )
 
     async def _record(self, caller: Caller, messages: Sequence[event_pb2.Event], context: Context) -> AppendResult:

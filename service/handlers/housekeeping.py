@@ -1,6 +1,7 @@
-"""What some server process must do now and then for all of them: clean up after generations that came or went."""
+"""What some server process must do now and then for all of them: clean up after generations and customers that went."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -13,8 +14,10 @@ _INTERVAL = 60.0  # seconds; every process asks, and the one that comes first fi
 class Housekeeping:
     """Sweeps in the background, every minute and whenever it is nudged."""
 
-    def __init__(self, store: ModelStore, tenant: str) -> None:
+    def __init__(self, store: ModelStore, clean: Callable[[], int], tenant: str) -> None:
+        """``clean`` removes what is left of customers who were just erased; it may take its time on a thread."""
         self._store = store
+        self._clean = clean
         self._tenant = tenant
         self._nudged = asyncio.Event()
         self._log = structlog.get_logger("dangol")
@@ -34,5 +37,6 @@ class Housekeeping:
             self._nudged.clear()
             try:
                 await self._store.sweep(self._tenant)
+                await asyncio.to_thread(self._clean)
             except DangolError as error:
-                self._log.warning("old generations are not swept now", problem=str(error))
+                self._log.warning("what is old or erased is not swept now", problem=str(error))

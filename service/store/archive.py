@@ -6,10 +6,11 @@ rebuilds read the files; columns that a later release adds are passed over.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,6 +101,17 @@ class Archive:
             for path in sorted(folder.rglob("*.parquet")):
                 yield from read_file(path)
 
+    def holding(self, erased: Set[str]) -> list[str]:
+        """Name the files that hold customers, told by the SHA-256 of their ids."""
+        with self.local_copy() as folder:
+            return [str(path.relative_to(folder)) for path in sorted(folder.rglob("*.parquet")) if _holds(path, erased)]
+
+    def erase(self, path: str, erased: Set[str]) -> None:
+        """Leave customers out of a file."""
+        with self.local_copy() as folder:
+            events = (archived for page in read_file(folder / path) for archived in page)
+            self.replace(path, (one for one in events if _sha256(one.event.customer_id) not in erased))
+
     @property
     def _store(self) -> ObjectStore:
         return LocalStore(prefix=self._root, mkdir=True) if self._remote is None else self._remote
@@ -140,6 +152,16 @@ def read_file(path: Path) -> Iterator[list[ArchivedEvent]]:
         rows = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)])  # noqa: S608 - names of our own
         while page := rows.fetchmany(PAGE):
             yield [_event_of(dict(zip(names, row, strict=True))) for row in page]
+
+
+def _holds(path: Path, erased: Set[str]) -> bool:
+    query = "SELECT DISTINCT customer_id FROM read_parquet(?)"
+    with _reaching(str(path)), duckdb.connect() as connection:
+        return any(_sha256(row[0]) in erased for row in connection.execute(query, [str(path)]).fetchall())
+
+
+def _sha256(customer_id: str) -> str:
+    return hashlib.sha256(customer_id.encode()).hexdigest()
 
 
 def _event_of(row: dict[str, Any]) -> ArchivedEvent:

@@ -59,6 +59,14 @@ class BudgetStore:
             async with asyncio.timeout(timeout):
                 return await functions.call(self._connection, redeem_call(tenant, redemptions))
 
+    async def release(self, tenant: str, offer_ids: Iterable[str], customer_ids: Sequence[str], timeout: float) -> None:
+        """Take back every unit that customers hold of these offers' budgets. UnavailableError."""
+        with reaching_redis():
+            async with asyncio.timeout(timeout):
+                for offer_id in offer_ids:
+                    name = MetaKeys(tenant).reservations(offer_id)
+                    await self._client.execute_command("ZREM", name, *customer_ids)
+
     async def forget(self, tenant: str, offer_ids: Sequence[str], timeout: float) -> None:
         """Forget all units of budgets whose offers are gone. UnavailableError."""
         meta = MetaKeys(tenant)

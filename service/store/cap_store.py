@@ -65,8 +65,9 @@ def split_moves(tenant: str, shard: int, moves: Sequence[Move]) -> tuple[bytes, 
 
 def _count_call(tenant: str, customer_id: str, moves: Sequence[Move]) -> FunctionCall:
     own, names, arguments = split_moves(tenant, keys.shard_of(customer_id), moves)
+    tombstones = keys.erased_key(tenant, keys.shard_of(customer_id))
     return FunctionCall(
         functions.COUNT_DECISIONS,
-        (keys.counters_key(tenant, customer_id), *names),
+        (tombstones, keys.counters_key(tenant, customer_id), *names),
         (encode_header(customer_id), own, *arguments),
     )

@@ -28,15 +28,15 @@ class CustomerStore:
             async with asyncio.timeout(timeout):
                 return bool(await self._client.execute_command("SETNX", MetaKeys(tenant).customers, "1"))
 
-    async def store(self, tenant: str, records: Sequence[CustomerRecord], timeout: float) -> None:
-        """Store records, each in place of what was stored of the customer.
+    async def store(self, tenant: str, records: Sequence[CustomerRecord], timeout: float) -> int:
+        """Store records, each in place of what was stored of the customer; erased ones are passed over.
 
-        UnavailableError when not all were stored within ``timeout`` seconds; to store them again is safe.
+        Gives how many were stored. UnavailableError when not all were within ``timeout`` seconds; the same again is
+        safe.
         """
         with reaching_redis():
             async with asyncio.timeout(timeout):
-                for call in store_calls(tenant, records):
-                    await functions.call(self._connection, call)
+                return sum([await functions.call(self._connection, call) for call in store_calls(tenant, records)])
 
 
 def store_calls(tenant: str, records: Sequence[CustomerRecord]) -> list[FunctionCall]:
@@ -48,6 +48,7 @@ def store_calls(tenant: str, records: Sequence[CustomerRecord]) -> list[Function
 
 
 def _store_call(tenant: str, records: Sequence[CustomerRecord]) -> FunctionCall:
+    tombstones = keys.erased_key(tenant, keys.shard_of(records[0].customer_id))
     names = tuple(keys.record_key(tenant, record.customer_id) for record in records)
     arguments = [part for record in records for part in (encode_header(record.customer_id), encode_record(record))]
-    return FunctionCall(functions.STORE_CUSTOMERS, names, tuple(arguments))
+    return FunctionCall(functions.STORE_CUSTOMERS, (tombstones, *names), tuple(arguments))

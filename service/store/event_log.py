@@ -18,6 +18,7 @@ DAY_SECONDS = 24 * 3_600
 PROFILE_SLACK = 32
 """Records above MAXIMAL_PROFILE_EVENTS before a profile is trimmed, so that trimming is rare."""
 EXPORT_PAGE = 1_000
+_ERASED_UNIT = 65_536  # more than a batch holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,14 @@ class EventLogSettings:
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """Counts the events that were stored now, and those that had been stored before under the same id."""
+    """Counts the events that were stored now, and those that had been stored before under the same id.
+
+    ``erased`` are events of erased customers, which were dropped.
+    """
 
     recorded: int
     duplicates: int
+    erased: int = 0
 
 
 class EventLog:
@@ -53,8 +58,8 @@ class EventLog:
         calls = _calls(tenant, events, self._settings, caps)
         with reaching_redis():
             async with asyncio.timeout(timeout):
-                recorded = sum(await _all(functions.call(self._connection, call) for call in calls))
-        return AppendResult(recorded, len(events) - recorded)
+                answer = sum(await _all(functions.call(self._connection, call) for call in calls))
+        return _result(answer, events)
 
 
 def append_blocking(
@@ -69,8 +74,14 @@ def append_blocking(
     """Append events as :meth:`EventLog.append` does, blocking; ``archived`` ones count but do not enter the log."""
     calls = _calls(tenant, events, settings or EventLogSettings(), caps, archived=archived)
     with reaching_redis():
-        recorded = sum(functions.call_blocking(connection, call) for call in calls)
-    return AppendResult(recorded, len(events) - recorded)
+        answer = sum(functions.call_blocking(connection, call) for call in calls)
+    return _result(answer, events)
+
+
+def _result(answer: int, events: Sequence[Event]) -> AppendResult:
+    """Read what the function said, summed over the shards."""
+    erased, recorded = divmod(answer, _ERASED_UNIT)
+    return AppendResult(recorded, len(events) - recorded - erased, erased)
 
 
 def read_log(connection: SyncConnection, tenant: str) -> Iterator[Event]:
@@ -104,7 +115,7 @@ def _calls(
     )
     calls = []
     for shard, shard_events in by_shard.items():
-        names = [keys.log_key(tenant, shard)]
+        names = [keys.log_key(tenant, shard), keys.erased_key(tenant, shard)]
         arguments: list[bytes | str | int] = []
         for event in shard_events:
             moves = moves_of(event, caps[event.offer_id]) if event.offer_id in caps else ()

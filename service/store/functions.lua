@@ -6,6 +6,7 @@
 
 -- Layout of a profile; service/store/profile_codec.py reads it.
 local PROFILE_HEADER = 16
+local DIGEST_AT = 9
 local PROFILE_COUNT_AT = 3
 local RECORD_TIME_AT = 3
 local SMALLEST_RECORD = 13
@@ -121,31 +122,35 @@ local function count_in_total(keys, args, first_key, first_arg, count)
 end
 
 -- Counts decisions.
--- keys: counters of the customer, then those of everybody
+-- keys: tombstones, counters of the customer, then those of everybody
 -- args: empty counters, moves of the customer, then for each counter of everybody: field, when to forget it
 -- Gives the number of counters moved for everybody.
 local function count_decisions(keys, args)
-  if args[2] ~= '' then
-    count_for_customer(keys[1], args[1], args[2])
+  if args[2] ~= '' and redis.call('HEXISTS', keys[1], string.sub(args[1], DIGEST_AT)) == 0 then
+    count_for_customer(keys[2], args[1], args[2])
   end
-  count_in_total(keys, args, 2, 3, #keys - 1)
-  return #keys - 1
+  count_in_total(keys, args, 3, 3, #keys - 2)
+  return #keys - 2
 end
 
 -- Appends events to the log of a shard and to the profiles of their customers, and counts them for caps, once per event
 -- id.
--- keys: log, then for each event: seen mark, profile, counters of the customer, those of everybody
+-- keys: log, tombstones, then for each event: seen mark, profile, counters of the customer, those of everybody
 -- args: seconds to remember event ids, seconds to keep a profile, records that a profile keeps, records above that
 --       before it is trimmed, then for each event: log entry (empty for an event that the archive holds already), empty
 --       profile, profile record (empty for none), moves of the customer, number of counters of everybody, for each of
 --       them: field, when to forget it
--- Gives the number of events that had not been recorded before.
+-- Gives the number of events that had not been recorded before, plus 65,536 for each event of an erased customer, which
+-- is dropped.
 local function record_events(keys, args)
   local recorded = 0
-  local key, arg = 2, 5
+  local key, arg = 3, 5
+  local has_tombstones = redis.call('EXISTS', keys[2]) == 1
   while key <= #keys do
     local entry, empty, record, moves, totals = args[arg], args[arg + 1], args[arg + 2], args[arg + 3], tonumber(args[arg + 4])
-    if redis.call('SET', keys[key], '', 'NX', 'EX', args[1]) then
+    if has_tombstones and redis.call('HEXISTS', keys[2], string.sub(empty, DIGEST_AT)) == 1 then
+      recorded = recorded + 65536
+    elseif redis.call('SET', keys[key], '', 'NX', 'EX', args[1]) then
       if entry ~= '' then
         redis.call('XADD', keys[1], '*', 'event', entry)
       end
@@ -373,25 +378,30 @@ local function parts_of_record(key, empty)
 end
 
 -- Stores what a shop says of customers of one shard, and leaves alone which names are theirs.
--- keys: records
+-- keys: tombstones, records
 -- args: for each record: empty header, JSON
--- Gives the number of records.
+-- Gives the number of records stored: erased customers are passed over.
 local function store_customers(keys, args)
-  for index, key in ipairs(keys) do
-    local head = parts_of_record(key, args[2 * index - 1])
-    redis.call('SET', key, head .. args[2 * index])
+  local stored = 0
+  for index = 2, #keys do
+    local empty, record = args[2 * index - 3], args[2 * index - 2]
+    if redis.call('HEXISTS', keys[1], string.sub(empty, DIGEST_AT)) == 0 then
+      local head = parts_of_record(keys[index], empty)
+      redis.call('SET', keys[index], head .. record)
+      stored = stored + 1
+    end
   end
-  return #keys
+  return stored
 end
 
--- Says which names are a customer's, unless something newer is known.
--- keys: record
+-- Says which names are a customer's, unless something newer is known or the customer was erased.
+-- keys: record, tombstones
 -- args: empty header, version of the links, names
--- Gives 1, or 0 when something newer is known.
+-- Gives 1, or 0 when nothing was written.
 local function name_customer(keys, args)
   local head, record = parts_of_record(keys[1], args[1])
   local version, names = tonumber(args[2]), args[3]
-  if struct.unpack('<I4', head, 5) > version then
+  if struct.unpack('<I4', head, 5) > version or redis.call('HEXISTS', keys[2], string.sub(args[1], DIGEST_AT)) == 1 then
     return 0
   end
   redis.call('SET', keys[1],
@@ -497,6 +507,44 @@ local function unlink_customers(keys, args)
   return answer
 end
 
+-- Puts a tombstone in the place of what is known of a customer.
+-- keys: tombstones, then what is to go
+-- args: digest of the id, SHA-256 of it
+-- Gives 1.
+local function bury(keys, args)
+  redis.call('HSET', keys[1], args[1], args[2])
+  for index = 2, #keys do
+    redis.call('UNLINK', keys[index])
+  end
+  return 1
+end
+
+-- Takes a link back, and leaves to others what follows from it.
+-- keys: links, their version
+-- args: id, other id
+-- Gives the version of the links.
+local function forget_link(keys, args)
+  remove_link(keys[1], args[1], args[2])
+  remove_link(keys[1], args[2], args[1])
+  return redis.call('INCR', keys[2])
+end
+
+-- Removes changes of the catalogue from the oldest to one of them; who has not seen them loads everything again.
+-- keys: stream of changes, its size in bytes
+-- args: id of the last one to go
+-- Gives how many went.
+local function forget_changes(keys, args)
+  local entries = redis.call('XRANGE', keys[1], '-', args[1])
+  for _, entry in ipairs(entries) do
+    redis.call('XDEL', keys[1], entry[1])
+    redis.call('DECRBY', keys[2], #entry[2][2])
+  end
+  return #entries
+end
+
+redis.register_function('bury_HASH', bury)
+redis.register_function('forget_link_HASH', forget_link)
+redis.register_function('forget_changes_HASH', forget_changes)
 redis.register_function('store_customers_HASH', store_customers)
 redis.register_function('name_customer_HASH', name_customer)
 redis.register_function('link_customers_HASH', link_customers)

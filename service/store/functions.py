@@ -30,6 +30,9 @@ STORE_CUSTOMERS = f"store_customers_{_HASH}"
 NAME_CUSTOMER = f"name_customer_{_HASH}"
 LINK_CUSTOMERS = f"link_customers_{_HASH}"
 UNLINK_CUSTOMERS = f"unlink_customers_{_HASH}"
+BURY = f"bury_{_HASH}"
+FORGET_LINK = f"forget_link_{_HASH}"
+FORGET_CHANGES = f"forget_changes_{_HASH}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,18 @@ class GenerationStore:
             self.run([command for command in commands if len(command) > 1])
             yield len(customer_ids)
 
+    def erased(self, tenant: str) -> frozenset[bytes]:
+        """Give what recognises erased customers: BLAKE2b of their ids, 8 bytes each."""
+        found: set[bytes] = set()
+        for shard in range(keys.SHARD_COUNT):
+            with reaching_redis():
+                found.update(self._client.execute_command("HKEYS", keys.erased_key(tenant, shard)))
+        return frozenset(found)
+
+    def remove_lists(self, tenant: str, generation: int, customer_ids: Sequence[str]) -> None:
+        """Remove the lists of customers from a generation."""
+        self.run([["UNLINK", keys.candidates_key(tenant, generation, customer_id)] for customer_id in customer_ids])
+
     def write_items(self, tenant: str, generation: int, content: bytes) -> int:
         """Write the item model of a generation in parts, and give their number."""
         return self._write_parts(partial(MetaKeys(tenant).model_part, generation), content)

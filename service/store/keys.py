@@ -68,6 +68,11 @@ def refresh_keys(tenant: str, generation: int, customer_id: str) -> tuple[str, s
     return f"{prefix}p:{customer_id}", f"{prefix}c:{generation}:{customer_id}", f"{prefix}b:{generation}:{customer_id}"
 
 
+def erased_key(tenant: str, shard: int) -> str:
+    """Name the tombstones of a shard."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:erased"
+
+
 def log_key(tenant: str, shard: int) -> str:
     """Name the event log of a shard."""
     return f"{tenant}:{SHARD_TAGS[shard]}:log"
@@ -88,6 +93,8 @@ class MetaKeys:
 
     def __init__(self, tenant: str) -> None:
         prefix = f"{tenant}:{{meta}}"
+        self.prefix = f"{prefix}:".encode()
+        self.erasures = f"{prefix}:erasures"
         self.layout = f"{prefix}:layout"
         self.pointer = f"{prefix}:generation"
         self.generations = f"{prefix}:generations"

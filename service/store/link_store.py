@@ -59,6 +59,14 @@ class LinkStore:
                     await self._name(tenant, version, names)
         return together[0] if len(together[0]) > 1 else ()
 
+    async def joined(self, tenant: str, customer_id: str, timeout: float) -> Names:
+        """Give all ids of a customer, in order; the one that is asked for among them. UnavailableError."""
+        with reaching_redis():
+            async with asyncio.timeout(timeout):
+                call = _change(tenant, functions.LINK_CUSTOMERS, MAXIMAL_IDENTITIES, customer_id)
+                _, joined = await functions.ask(self._connection, call)
+        return _names(joined)
+
     async def first_ids(self, tenant: str, customer_ids: Sequence[str], timeout: float) -> dict[str, str]:
         """Give for each id the first id of the same customer, in the order of their bytes. UnavailableError."""
         with reaching_redis():
@@ -77,9 +85,8 @@ class LinkStore:
         """Write under each id which ids are the same customer."""
         written = encode_names(names) if len(names) > 1 else b""
         for name in names:
-            call = FunctionCall(
-                functions.NAME_CUSTOMER, (keys.record_key(tenant, name),), (encode_header(name), version, written)
-            )
+            places = keys.record_key(tenant, name), keys.erased_key(tenant, keys.shard_of(name))
+            call = FunctionCall(functions.NAME_CUSTOMER, places, (encode_header(name), version, written))
             await functions.call(self._connection, call)
 
 

@@ -10,6 +10,7 @@ from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
 from service.store.customer_store import CustomerStore
+from service.store.erasure_store import ErasureStore
 from service.store.event_log import EventLog, EventLogSettings
 from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
@@ -31,6 +32,7 @@ class Store:
     records: CustomerStore
     links: LinkStore
     caps: CapStore
+    erasures: ErasureStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -53,6 +55,7 @@ class Store:
             records=CustomerStore(commands),
             links=LinkStore(commands),
             caps=CapStore(commands),
+            erasures=ErasureStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),
