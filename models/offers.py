@@ -117,6 +117,7 @@ class Offer:
 
     ``start_time`` is inclusive, ``end_time`` exclusive, both UTC; empty tuples mean no restriction. ``etag`` names the
     stored state that the offer was read from, empty before it is stored; it is no part of what the offer is.
+    ``eligibility`` is a condition in the Common Expression Language, empty for none.
     """
 
     offer_id: str
@@ -140,6 +141,7 @@ class Offer:
     fallback: bool = False
     budget: Budget | None = None
     caps: tuple[Cap, ...] = ()
+    eligibility: str = ""
     etag: str = field(default="", compare=False)
 
 

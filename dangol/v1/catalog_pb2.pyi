@@ -424,6 +424,7 @@ class Offer(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     CAPS_FIELD_NUMBER: _builtins.int
+    ELIGIBILITY_FIELD_NUMBER: _builtins.int
     offer_id: _builtins.str
     """Names the offer. Opaque, 1 to 128 bytes of UTF-8 without control characters. Required."""
     title: _builtins.str
@@ -436,10 +437,15 @@ class Offer(_message.Message):
     """Names what the customer must have consented to, kebab-case such as `health`, at most 64 bytes. Empty means that no consent is needed."""
     fallback: _builtins.bool
     """Makes the offer one that slates fall back on: it is never ranked, and stands where a slate would be empty. A fallback is for everybody, so it
-    may have no audiences, no cooldown, no consent category, no budget and no caps.
+    may have no audiences, no cooldown, no consent category, no budget, no caps and no eligibility.
     """
     etag: _builtins.str
     """Names the stored state. On an upsert, empty stores whatever was there; otherwise ABORTED unless it is what ListOffers answers now."""
+    eligibility: _builtins.str
+    """States in the Common Expression Language (CEL) who may see the offer on what, such as `customer.text.tier == "gold" && item.price < 5000`. At most
+    1,024 bytes. An unknown name, a wrong type and what takes too long to evaluate are INVALID_ARGUMENT. What cannot be evaluated, as on an item without a
+    price, does not hold. Empty means that everybody may. Not with `fallback`.
+    """
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists the items that the offer applies to. At most 50,000 distinct ids; ids that the catalogue lacks are allowed and wait for their item.
@@ -529,10 +535,11 @@ class Offer(_message.Message):
         etag: _builtins.str = ...,
         budget: Global___Budget | None = ...,
         caps: _abc.Iterable[Global___Cap] | None = ...,
+        eligibility: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "item_filter", b"item_filter", "start_time", b"start_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "budget", b"budget", "caps", b"caps", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience_ids", b"audience_ids", "budget", b"budget", "caps", b"caps", "channels", b"channels", "consent_category", b"consent_category", "cooldown", b"cooldown", "discount", b"discount", "eligibility", b"eligibility", "end_time", b"end_time", "etag", b"etag", "fallback", b"fallback", "item_filter", b"item_filter", "item_ids", b"item_ids", "labels", b"labels", "offer_id", b"offer_id", "placements", b"placements", "priority", b"priority", "representations", b"representations", "start_time", b"start_time", "status", b"status", "title", b"title", "value", b"value", "weekly_hours", b"weekly_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -157,6 +157,8 @@ class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.V
     """Says that the customer is held out by an experiment and gets nothing but the fallback."""
     TRACE_RULE_CAP: _TraceRule.ValueType  # 20
     """Says that one of its caps is reached, or that nobody could be asked whether it is."""
+    TRACE_RULE_ELIGIBILITY: _TraceRule.ValueType  # 21
+    """Says that its eligibility does not hold for this customer, here and now, on none of its items."""
 
 class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
     """Names why an offer is not in a slate."""
@@ -203,6 +205,8 @@ TRACE_RULE_HOLDOUT: TraceRule.ValueType  # 19
 """Says that the customer is held out by an experiment and gets nothing but the fallback."""
 TRACE_RULE_CAP: TraceRule.ValueType  # 20
 """Says that one of its caps is reached, or that nobody could be asked whether it is."""
+TRACE_RULE_ELIGIBILITY: TraceRule.ValueType  # 21
+"""Says that its eligibility does not hold for this customer, here and now, on none of its items."""
 Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:

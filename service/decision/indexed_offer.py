@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from models.offers import Offer
 from models.terms import Cap
+from service.decision.conditions import Condition, condition_of
 from service.decision.item_facts import ItemFacts
 from service.decision.slots import Slots
 
@@ -19,8 +20,8 @@ class IndexedOffer:
 
     ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week; ``item_slots`` (n,)
     uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter, the most popular
-    item first. ``caps`` stand with the names of their counters. ``is_special`` says that terms beyond time, place and
-    audience must be checked.
+    item first, without those that the condition rules out. ``caps`` stand with the names of their counters.
+    ``is_special`` says that terms beyond time, place and audience must be checked.
     """
 
     offer: Offer
@@ -33,7 +34,13 @@ class IndexedOffer:
     reached_slots: NDArray[np.uint32]
     best_popularity: float
     caps: tuple[tuple[Cap, str], ...]
+    condition: Condition | None
     is_special: bool
+
+    @property
+    def follows_items(self) -> bool:
+        """Tell whether what is worked out depends on what the catalogue says of items."""
+        return self.offer.item_filter is not None or (self.condition is not None and bool(self.condition.item_names))
 
     @property
     def is_open(self) -> bool:
@@ -43,10 +50,11 @@ class IndexedOffer:
 
 def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts: ItemFacts) -> IndexedOffer:
     """Work an offer out. ``popularity`` (rows,) is the model's."""
+    condition = condition_of(offer.eligibility) if offer.eligibility else None
     item_slots = slots.assign(offer.item_ids)
-    reached = item_slots
+    reached = facts.not_refuted(condition, item_slots)
     if offer.item_filter is not None:
-        reached = np.unique(np.concatenate([item_slots, facts.covered(offer.item_filter)]))
+        reached = np.unique(np.concatenate([reached, facts.covered(offer.item_filter, condition)]))
     worth = np.zeros(len(reached), dtype=np.float32)
     in_model = reached < len(popularity)
     worth[in_model] = popularity[reached[in_model]]
@@ -62,5 +70,8 @@ def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts:
         reached_slots=reached[order],
         best_popularity=float(worth[order[0]]) if len(order) else 0.0,
         caps=tuple((cap, cap.counter(offer.offer_id)) for cap in offer.caps),
-        is_special=bool(offer.weekly_hours or offer.consent_category or offer.cooldown or offer.caps),
+        condition=condition,
+        is_special=bool(
+            offer.weekly_hours or offer.consent_category or offer.cooldown or offer.caps or offer.eligibility
+        ),
     )

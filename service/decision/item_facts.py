@@ -1,13 +1,16 @@
-"""What the catalogue knows of items, by slot: what filters cover, what policies count by."""
+"""What the catalogue knows of items, by slot: what filters cover, what conditions say, what policies count by."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.offers import Item, ItemFilter
+from service.decision.conditions import Condition
+from service.decision.facts import item_facts
 from service.decision.slots import Slots
 
+_REMEMBERED_VERDICTS = 1_000_000
 _REACHED_ITEMS = 64  # of a filter: the items that a campaign may stand on when nothing else is known of the customer
 
 
@@ -19,7 +22,8 @@ class ItemFacts:
         self._items = items
         self._slots = slots
         self._popularity = popularity
-        self._covered: dict[ItemFilter, NDArray[np.uint32]] = {}
+        self._covered: dict[tuple[ItemFilter, Condition | None], NDArray[np.uint32]] = {}
+        self._verdicts: dict[tuple[Condition, int], bool | None] = {}
         self._by_popularity: list[tuple[int, Item]] | None = None
 
     def is_of(self, items: Mapping[str, Item]) -> bool:
@@ -30,18 +34,46 @@ class ItemFacts:
         """Give the item of a slot, None when the catalogue lacks it."""
         return self._items.get(self._slots.ids[slot])
 
-    def covered(self, item_filter: ItemFilter) -> NDArray[np.uint32]:
-        """Give the slots of the most popular items that a filter covers, best first, shape (at most 64,)."""
-        found = self._covered.get(item_filter)
+    def refutes(self, condition: Condition, slot: int) -> bool:
+        """Tell whether a condition cannot hold on an item, whoever asks. It is evaluated once for each item."""
+        if not condition.item_names:
+            return False
+        verdict = self._verdict(condition, slot)
+        return verdict is False or (verdict is None and not condition.asked_names)
+
+    def not_refuted(self, condition: Condition | None, slots: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Give those of the slots (n,) on which a condition may hold, in their order."""
+        if condition is None or not condition.item_names:
+            return slots
+        return np.array([slot for slot in slots.tolist() if not self.refutes(condition, slot)], dtype=np.uint32)
+
+    def values_at(self, slot: int, names: Iterable[str]) -> dict[str, object]:
+        """Give those of the named facts of an item that are known."""
+        return item_facts(self._slots.ids[slot], self.at(slot), names)
+
+    def covered(self, item_filter: ItemFilter, condition: Condition | None = None) -> NDArray[np.uint32]:
+        """Give the slots of the most popular items that a filter covers, best first, shape (at most 64,).
+
+        Items on which the condition cannot hold are passed over.
+        """
+        key = (item_filter, condition)
+        found = self._covered.get(key)
         if found is None:
-            found = np.fromiter(self._first_covered(item_filter), dtype=np.uint32)
-            self._covered[item_filter] = found
+            found = self._covered[key] = np.fromiter(self._first_covered(item_filter, condition), dtype=np.uint32)
         return found
 
-    def _first_covered(self, item_filter: ItemFilter) -> Iterator[int]:
+    def _verdict(self, condition: Condition, slot: int) -> bool | None:
+        key = (condition, slot)
+        if key not in self._verdicts:
+            if len(self._verdicts) >= _REMEMBERED_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[key] = condition.verdict(self.values_at(slot, condition.item_names))
+        return self._verdicts[key]
+
+    def _first_covered(self, item_filter: ItemFilter, condition: Condition | None) -> Iterator[int]:
         count = 0
         for slot, item in self._ordered():
-            if item_filter.covers(item):
+            if item_filter.covers(item) and (condition is None or not self.refutes(condition, slot)):
                 yield slot
                 count += 1
                 if count == _REACHED_ITEMS:

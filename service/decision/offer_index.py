@@ -34,6 +34,7 @@ class OfferIndex:
         self._offers = offers = [indexed for indexed in offers if not indexed.offer.fallback]
         self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)
         self._filters = _Filters(offers)
+        self._has_conditions = any(indexed.condition is not None for indexed in offers)
         self._views: dict[tuple[str, str], OfferView] = {}
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         self._open = [ordinal for ordinal in by_popularity if offers[ordinal].is_open]
@@ -60,7 +61,10 @@ class OfferIndex:
         return self._by_id.get(offer_id)
 
     def on(self, slot: int) -> Iterable[IndexedOffer]:
-        """Give the offers on an item, the one that wins first: a tuple, or an iterator where there are many."""
+        """Give the offers on an item, the one that wins first: a tuple, or an iterator where there are many.
+
+        Those whose condition rules the item out are left out.
+        """
         named: list[int] = []
         if slot < len(self._bounds) - 1:
             named = self._ordinals[self._bounds[slot] : self._bounds[slot + 1]].tolist()
@@ -69,6 +73,8 @@ class OfferIndex:
         found = (
             self._merged(named, groups, item) if item is not None and groups else map(self._offers.__getitem__, named)
         )
+        if self._has_conditions:
+            found = (one for one in found if one.condition is None or not self.facts.refutes(one.condition, slot))
         return tuple(found) if len(named) + sum(map(len, groups)) <= _REMEMBERED_OFFERS else found
 
     def _merged(self, named: list[int], groups: list[list[int]], item: Item) -> Iterator[IndexedOffer]:
@@ -162,7 +168,7 @@ def index_offers(
     """Index the live offers that have not ended at ``now`` (seconds since 1970), taking over what ``previous`` knows.
 
     ``previous`` must have been built with the same ``slots``; only offers that changed since are worked out anew, and
-    those whose filter may cover other items now. ``popularity`` (rows,) is the model's.
+    those whose filter or condition may say otherwise now. ``popularity`` (rows,) is the model's.
     """
     same_items = previous is not None and previous.facts.is_of(items)
     facts = previous.facts if previous is not None and same_items else ItemFacts(items, slots, popularity)
@@ -171,7 +177,7 @@ def index_offers(
         if offer.status is not OfferStatus.LIVE:
             continue
         entry = previous.get(offer_id) if previous is not None else None
-        if entry is None or entry.offer is not offer or not (same_items or offer.item_filter is None):
+        if entry is None or entry.offer is not offer or not (same_items or not entry.follows_items):
             entry = work_out(offer, slots, popularity, facts)
         if entry.end > now:
             indexed.append(entry)

@@ -131,7 +131,9 @@ class Decision:
 
     def free_slot(self, indexed: IndexedOffer, blocked: set[int]) -> int | None:
         """Give the most popular item of an offer that may still be shown; None when there is none."""
-        return next((slot for slot in indexed.reached_slots.tolist() if self.is_free(slot, blocked)), None)
+        fits = self.terms.fits
+        slots = indexed.reached_slots.tolist()
+        return next((slot for slot in slots if self.is_free(slot, blocked) and fits(indexed, slot)), None)
 
     def is_free(self, slot: int, blocked: set[int]) -> bool:
         """Tell whether an item may still be shown."""
@@ -170,7 +172,7 @@ class Decision:
     def _showable(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[Ranked, IndexedOffer | None]]:
         """Give the candidates that may stand in a slate, each with the best offer on it; use up what is taken."""
         refuse_bought = slate.placement.rebuys is Rebuys.REFUSED
-        plain_items, lets = slate.placement.plain_items, self.terms.lets
+        plain_items, lets, fits = slate.placement.plain_items, self.terms.lets, self.terms.fits
         used, shows, view = self._used_slots, self._snapshot.shows, self._view(slate)
         items, ids = self._snapshot.catalog.items, self._snapshot.slots.ids
         for ranked in self._candidates:
@@ -181,6 +183,8 @@ class Decision:
                 continue
             offers = view[slot]
             indexed = next(filter(lets, offers), None) if offers else None
+            if indexed is not None and indexed.condition is not None:
+                indexed = next((one for one in view[slot] if lets(one) and fits(one, slot)), None)
             if indexed is not None or plain_items:
                 yield ranked, indexed
 

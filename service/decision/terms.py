@@ -5,6 +5,8 @@ from enum import IntEnum
 from models.counters import bucket_of, counter_name
 from models.offers import OfferStatus
 from models.terms import CapPeriod, CapScope
+from service.decision.asked_facts import AskedFacts
+from service.decision.conditions import Condition
 from service.decision.history import History
 from service.decision.indexed_offer import IndexedOffer
 from service.decision.query import Customer, Query
@@ -34,6 +36,10 @@ class TraceRule(IntEnum):
     BUDGET = 18
     HOLDOUT = 19
     CAP = 20
+    ELIGIBILITY = 21
+
+
+_NO_ITEM = -1
 
 
 class TermsCheck:
@@ -50,6 +56,8 @@ class TermsCheck:
         self._membership: dict[str, bool] = {}
         self._placement = ""
         self._buckets: dict[CapPeriod, str] = {}
+        self._facts = AskedFacts(snapshot, query, customer, history)
+        self._verdicts: dict[tuple[Condition, str, int], bool | None] = {}
 
     def begin(self, placement: str) -> None:
         """Say at which placement offers are to be shown from now on."""
@@ -68,6 +76,15 @@ class TermsCheck:
             and (not offer.audience_ids or any(map(self._belongs_to, offer.audience_ids)))
             and (not indexed.is_special or self._special_rule(indexed) is None)
         )
+
+    def fits(self, indexed: IndexedOffer, slot: int) -> bool:
+        """Tell whether the condition of an offer that these terms let be shown holds on an item."""
+        condition = indexed.condition
+        if condition is None or not condition.item_names:
+            return True
+        if self._snapshot.offers.facts.refutes(condition, slot):
+            return False
+        return not condition.is_mixed or self._verdict(condition, slot) is True
 
     def rule_against(self, offer_id: str, placement: str) -> TraceRule | None:
         """Give the first of its terms that keeps an offer out, None when it may be shown."""
@@ -113,7 +130,25 @@ class TermsCheck:
             last = self._history.offer_times.get((offer.offer_id, offer.cooldown.event_type))
             if last is not None and self._now < last.timestamp() + offer.cooldown.seconds:
                 return TraceRule.COOLDOWN
-        return TraceRule.CAP if indexed.caps and self._is_capped(indexed) else None
+        if indexed.caps and self._is_capped(indexed):
+            return TraceRule.CAP
+        return TraceRule.ELIGIBILITY if indexed.condition is not None and self._refutes(indexed.condition) else None
+
+    def _refutes(self, condition: Condition) -> bool:
+        """Tell whether a condition cannot hold for this customer at this placement, on whatever item."""
+        if condition.item_names:
+            return condition.is_mixed and self._verdict(condition) is False
+        return self._verdict(condition) is not True
+
+    def _verdict(self, condition: Condition, slot: int = _NO_ITEM) -> bool | None:
+        """Evaluate a condition, on an item or without one, once for each answer."""
+        key = (condition, self._placement, slot)
+        if key not in self._verdicts:
+            facts = self._facts.named(condition.asked_names, self._placement)
+            if slot != _NO_ITEM:
+                facts |= self._snapshot.offers.facts.values_at(slot, condition.item_names)
+            self._verdicts[key] = condition.verdict(facts)
+        return self._verdicts[key]
 
     def _is_capped(self, indexed: IndexedOffer) -> bool:
         """Tell whether one of the offer's caps is reached; one that nobody could look up counts as reached."""

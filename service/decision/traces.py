@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from service.decision.indexed_offer import IndexedOffer
 from service.decision.query import Customer, Query
 from service.decision.slate import Choice, Decision
 from service.decision.snapshot import Snapshot
@@ -75,9 +76,12 @@ class _Tracer:
             return Trace(offer_id, rule=TraceRule.HOLDOUT)
         if offer_id in self._long_ranks:
             return Trace(offer_id, rule=TraceRule.OUTRANKED, reached_rank=self._long_ranks[offer_id])
-        return Trace(offer_id, rule=self._rule_of_items(indexed.reached_slots.tolist()))
+        return Trace(offer_id, rule=self._rule_of_items(indexed))
 
-    def _rule_of_items(self, slots: Sequence[int]) -> TraceRule:
+    def _rule_of_items(self, indexed: IndexedOffer) -> TraceRule:
+        slots = indexed.reached_slots.tolist()
+        if indexed.condition is not None and not any(self._decision.terms.fits(indexed, slot) for slot in slots):
+            return TraceRule.ELIGIBILITY
         ids = {self._snapshot.slots.ids[slot] for slot in slots}
         if any(choice.item_id in ids and choice.offer is not None for choice in self._long):
             return TraceRule.OTHER_OFFER

@@ -18,6 +18,7 @@ from models.offers import (
     Rebuys,
 )
 from models.policy import PLAIN_POLICY
+from service.decision.conditions import check_condition
 from service.handlers.cap_messages import cap_message, caps_from
 from service.handlers.money_messages import discount_from, discount_message, money_from, money_message
 from service.handlers.policy_messages import policy_from, policy_message
@@ -135,6 +136,7 @@ def offer_message(offer: Offer) -> catalog_pb2.Offer:
         consent_category=offer.consent_category,
         fallback=offer.fallback,
         caps=map(cap_message, offer.caps),
+        eligibility=offer.eligibility,
         etag=offer.etag,
     )
     if offer.discount is not None:
@@ -221,6 +223,7 @@ def _offer_from(message: catalog_pb2.Offer, field: str) -> Offer:
         fallback=message.fallback,
         budget=budget_from(message.budget, f"{field}.budget") if given("budget") else None,
         caps=caps_from(message.caps, f"{field}.caps"),
+        eligibility=message.eligibility,
         etag=message.etag,
     )
 
@@ -237,6 +240,8 @@ def _check_offer(message: catalog_pb2.Offer, field: str) -> None:
     check_kebabs(f"{field}.placements", message.placements)
     check(f"{field}.priority", range_problem(message.priority, -1000, 1000))
     check(f"{field}.consent_category", optional_kebab_problem(message.consent_category))
+    if message.eligibility:
+        check_condition(f"{field}.eligibility", message.eligibility)
     if message.status not in _STATUSES:
         raise InvalidInputError(f"{field}.status", "is not a status that this server knows")
     if message.fallback:
@@ -246,6 +251,7 @@ def _check_offer(message: catalog_pb2.Offer, field: str) -> None:
             ("consent_category", bool(message.consent_category)),
             ("budget", message.HasField("budget")),
             ("caps", bool(message.caps)),
+            ("eligibility", bool(message.eligibility)),
         ):
             if given:
                 raise InvalidInputError(f"{field}.{name}", "does not go with fallback, which is for everybody")

@@ -57,6 +57,7 @@ def encode_offer(offer: Offer) -> dict[str, Any]:
         "fallback": True if offer.fallback else None,
         "budget": None if offer.budget is None else sparse(offer.budget),
         "caps": [sparse(cap) for cap in offer.caps],
+        "eligibility": offer.eligibility,
     }
 
 
@@ -87,6 +88,7 @@ def decode_offer(id_: str, record: dict[str, Any], etag: str) -> Offer:
         fallback=bool(record.get("fallback", False)),
         budget=None if budget is None else Budget(**budget),
         caps=tuple(map(_decode_cap, record.get("caps", ()))),
+        eligibility=record.get("eligibility", ""),
         etag=etag,
     )
 

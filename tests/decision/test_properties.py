@@ -1,5 +1,6 @@
 """What must hold for every shop: tried on random ones."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -50,6 +51,23 @@ CAPS = st.builds(
 )
 
 
+CONDITIONS: dict[str, Callable[[Item | None, Query, SlateQuery, Customer], bool]] = {
+    "item.price >= 500": lambda item, _query, _asked, _who: _price(item) >= 500,
+    "customer.known": lambda _item, _query, _asked, who: who.candidates is not None,
+    'request.placement == "home-top"': lambda _item, _query, asked, _who: asked.placement.placement == "home-top",
+    'request.channel == "web" || item.category == "wine"': lambda item, query, _asked, _who: (
+        query.channel == "web" or (item is not None and item.category == "wine")
+    ),
+    "customer.known && item.price < 500": lambda item, _query, _asked, who: (
+        who.candidates is not None and 0 <= _price(item) < 500
+    ),
+}
+
+
+def _price(item: Item | None) -> int:
+    return item.price.minor_units if item is not None and item.price is not None else -1
+
+
 def _subset(values: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(st.sampled_from(values), unique=True).map(tuple)
 
@@ -97,6 +115,7 @@ def _offer(number: int) -> st.SearchStrategy[Offer]:
         cooldown=st.none() | st.builds(Cooldown, st.sampled_from(("impression", "redeem")), st.just(36 * 3600)),
         consent_category=st.sampled_from(("", "", "health")),
         caps=st.lists(CAPS, max_size=2).map(tuple),
+        eligibility=st.just("") | st.sampled_from(tuple(CONDITIONS)),
     )
 
 
@@ -267,6 +286,8 @@ def _check_place(shop: Catalog, asked: SlateQuery, choice: Choice, query: Query,
         covered = item is not None and choice.offer.item_filter is not None and choice.offer.item_filter.covers(item)
         assert choice.item_id in choice.offer.item_ids or covered or (choice.offer.fallback and not choice.item_id)
         assert _may_show(choice.offer, asked, query, who)
+        holds = CONDITIONS.get(choice.offer.eligibility)
+        assert holds is None or holds(item, query, asked, who)
     for event in who.profile.events:
         if event.item_id != choice.item_id or event.event_type not in ("dismiss", "purchase") or not choice.item_id:
             continue
@@ -346,7 +367,10 @@ def test_what_is_told_of_an_offer_is_what_became_of_it(shop: Catalog, query: Que
             of_terms = trace.rule is not None and (
                 trace.rule < TraceRule.OTHER_PLACEMENT or trace.rule is TraceRule.CAP
             )
-            if of_terms and offer is not None:
+            if trace.rule is TraceRule.ELIGIBILITY:
+                assert offer is not None
+                assert offer.eligibility
+            elif of_terms and offer is not None:
                 assert not _may_show(offer, asked, query, who)
             elif offer is not None:
                 assert _may_show(offer, asked, query, who)

@@ -213,6 +213,8 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
         (offers_from, [offer(caps=[{"maximal_count": 1, "placement": "A"}])], "offers[0].caps[0].placement"),
         (offers_from, [offer(caps=[{"maximal_count": 1, "channel": "a_b"}])], "offers[0].caps[0].channel"),
         (offers_from, [offer(fallback=True, caps=[{"maximal_count": 1}])], "offers[0].caps"),
+        (offers_from, [offer(eligibility="item.colour == 'red'")], "offers[0].eligibility"),
+        (offers_from, [offer(fallback=True, eligibility="true")], "offers[0].eligibility"),
         (offers_from, [offer(consent_category="A")], "offers[0].consent_category"),
         (offers_from, [offer(fallback=True, audience_ids=["a"])], "offers[0].audience_ids"),
         (offers_from, [offer(fallback=True, consent_category="a")], "offers[0].consent_category"),
@@ -307,6 +309,7 @@ def test_terms_come_back_as_they_went_in() -> None:
         consent_category="health",
         budget={"units": 5, "reservation": {"seconds": 60}},
         caps=[{"maximal_count": 3, "scope": 2, "event": 1, "period": 5, "placement": "home-top", "channel": "web"}],
+        eligibility="customer.text.tier == 'gold' && item.price < 5000",
         status=catalog_pb2.OFFER_STATUS_LIVE,
         etag="abc",
     )  # fmt: skip

@@ -22,6 +22,7 @@ OFFLINE = "training never meets the online side"
 MESSAGES = "service uses the public messages, not the client"
 REDIS = "redis only in service.store"
 GRPC = "grpc and protobuf only in engines, handlers, dangol and cli"
+CEL = "cel_expr_python only in service.decision.conditions"
 IMPLICIT = "implicit only in training"
 
 FORBIDDEN = [
@@ -58,6 +59,8 @@ FORBIDDEN = [
     (GRPC, "service/intruder.py", "grpc"),
     (GRPC, "service/store/intruder.py", "dangol.v1.offer_service_pb2"),
     (GRPC, "service/decision/intruder.py", "google.protobuf"),
+    (CEL, "service/decision/intruder.py", "cel_expr_python"),
+    (CEL, "service/handlers/intruder.py", "cel_expr_python"),
     (IMPLICIT, "service/intruder.py", "implicit.als"),
     (IMPLICIT, "cli/intruder.py", "implicit"),
 ]

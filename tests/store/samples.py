@@ -119,6 +119,7 @@ offers = strategies.builds(
     fallback=strategies.booleans(),
     budget=strategies.none() | strategies.builds(Budget, strategies.integers(1, 10**9), strategies.integers(1, 10**6)),
     caps=strategies.lists(caps, max_size=2).map(tuple),
+    eligibility=strategies.sampled_from(["", "item.price < 5000"]),
 )
 percents = strategies.integers(-100, 10_000)
 policies = strategies.just(Policy()) | strategies.builds(
