@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import answer, progress_bars
+from cli.publish import CUSTOMERS_EXPORT, RedisUrl, Tenant
 from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
 
 BATCH = 500
@@ -108,6 +109,33 @@ def erase(
     }
     line = f"erased with {response.identity_count} ids; the receipt is {response.receipt_id}"
     answer(document, as_json, lambda console: console.print(line))
+
+
+@group.command()
+def export(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="The file to write; under `exports/` unless given.", metavar="FILE")
+    ] = None,
+    redis_url: RedisUrl = "",
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Write what is stored of customers, and which ids are one, to a file that `dangol train` and `rebuild` read.
+
+    Example: `dangol customers export`, then `dangol train sales.parquet --customers .dangol/exports/customers.jsonl`
+    """
+    from cli.publishing import RedisTarget, reaching
+    from service.store.customer_exports import write_customers
+
+    session = session_of(context)
+    path = file or session.home / CUSTOMERS_EXPORT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = RedisTarget(redis_url, tenant).settings(session)
+    with reaching(settings) as connection:
+        count = write_customers(path, connection, settings.tenant)
+    line = f"{count:,} records and links written to {path}"
+    answer({"file": str(path), "records": count}, as_json, lambda console: console.print(line))
 
 
 @group.command()

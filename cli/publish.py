@@ -17,6 +17,7 @@ RedisUrl = Annotated[
 Tenant = Annotated[str, typer.Option("--tenant", help="The shop; else DANGOL_TENANT, else `local`.")]
 
 CATALOG_EXPORT = Path("exports") / "catalog.jsonl"
+CUSTOMERS_EXPORT = Path("exports") / "customers.jsonl"
 EVENTS_EXPORT = Path("exports") / "events.jsonl"
 
 
@@ -67,11 +68,14 @@ def rebuild(
     events: Annotated[
         Path | None, typer.Option("--events", exists=True, dir_okay=False, help="From `dangol events export`.")
     ] = None,
+    customers: Annotated[
+        Path | None, typer.Option("--customers", exists=True, dir_okay=False, help="From `dangol customers export`.")
+    ] = None,
     redis_url: RedisUrl = "",
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Fill a Redis that lost everything: the current model, the catalogue and the events, from files.
+    """Fill a Redis that lost everything: model, catalogue, events and customers, from files.
 
     Events come from the archive (DANGOL_ARCHIVE, else `archive` in the home) and from an export. Files that are not
     named are looked for where the exports write them. May be repeated: nothing is counted twice.
@@ -88,6 +92,7 @@ def rebuild(
             target,
             catalog or _present(session, CATALOG_EXPORT),
             events or _present(session, EVENTS_EXPORT),
+            customers or _present(session, CUSTOMERS_EXPORT),
             progress,
         )
     generation = rebuilt.generation
@@ -95,9 +100,13 @@ def rebuild(
         "generation": _document(generation) if generation else None,
         "catalog_records": rebuilt.catalog_records,
         "events": rebuilt.events,
+        "customers": rebuilt.customers,
     }
     model = f"model {generation.model_version}" if generation else "no model (`dangol train` makes one)"
-    line = f"{model}, {rebuilt.catalog_records:,} catalogue records and {rebuilt.events:,} events are back"
+    line = (
+        f"{model}, {rebuilt.catalog_records:,} catalogue records, {rebuilt.events:,} events and"
+        f" {rebuilt.customers:,} records of customers are back"
+    )
     answer(document, as_json, lambda console: console.print(line))
 
 

@@ -79,7 +79,12 @@ def roll_back(session: Session, target: RedisTarget, progress: Progress) -> Gene
 
 
 def rebuild(
-    session: Session, target: RedisTarget, catalog_file: Path | None, events_file: Path | None, progress: Progress
+    session: Session,
+    target: RedisTarget,
+    catalog_file: Path | None,
+    events_file: Path | None,
+    customers_file: Path | None,
+    progress: Progress,
 ) -> publisher.Rebuilt:
     """Fill an emptied Redis from files."""
     settings = target.settings(session)
@@ -92,5 +97,6 @@ def rebuild(
             catalog_file=catalog_file,
             archive=Archive(settings.archive_location),
             events_file=events_file,
+            customers_file=customers_file,
             event_settings=event_log_settings(settings),
         )

@@ -39,6 +39,10 @@ def train(
     archive: Annotated[
         bool, typer.Option("--archive", help="Learn from the archive of recorded events, besides the sources.")
     ] = False,
+    customers: Annotated[
+        Path | None,
+        typer.Option("--customers", exists=True, dir_okay=False, help="From `dangol customers export`: who is one."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same input and seed, same model.")] = None,
     promote: Annotated[bool, typer.Option(help="Make it the current model.")] = True,
     as_json: Json = False,
@@ -55,7 +59,8 @@ def train(
     registry = session_of(context).registry()
     with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
         settings = _configuration(configuration, until, seed)
-        result = run_training(sources, _mapping(mapping), settings, registry, progress)
+        links = _linked(customers)
+        result = run_training(sources, _mapping(mapping), settings, registry, progress, links)
     version = result.manifest.model_version
     refused_file = None
     if result.refused.total:
@@ -83,6 +88,14 @@ def _sources(session: Session, named: list[str], with_archive: bool) -> Iterator
 
     with Archive(read_settings(home=session.home).archive_location).local_copy() as folder:
         yield [*named, str(folder)]
+
+
+def _linked(path: Path | None) -> dict[str, str]:
+    """Give for each linked id the one that its customer is learned as."""
+    from models.identities import first_ids
+    from service.store.customer_exports import read_links
+
+    return {} if path is None else first_ids(read_links(path))
 
 
 def _mapping(path: Path | None) -> "ColumnMapping":

@@ -20,6 +20,7 @@ from models.terms import Cap
 from service.store.archive import Archive
 from service.store.budget_store import redeem_blocking, redemptions_among
 from service.store.catalog_store import apply_blocking
+from service.store.customer_exports import restore_customers
 from service.store.erased_lists import erased_among, without_erased
 from service.store.erasure_store import read_erasures, restore_erasures
 from service.store.event_log import EventLogSettings, append_blocking
@@ -36,6 +37,7 @@ class Rebuilt:
     generation: GenerationRecord | None
     catalog_records: int
     events: int
+    customers: int = 0
 
 
 def publish(
@@ -106,6 +108,7 @@ def rebuild(
     catalog_file: Path | None = None,
     archive: Archive | None = None,
     events_file: Path | None = None,
+    customers_file: Path | None = None,
     event_settings: EventLogSettings | None = None,
 ) -> Rebuilt:
     """Fill an emptied Redis: the current model, the catalogue from its export, the events from archive and export.
@@ -135,9 +138,13 @@ def rebuild(
             redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
             events += len(batch)
             stage.advance(len(batch))
+    customers = 0
+    if customers_file is not None:
+        with progress.stage("customers", None):
+            customers = restore_customers(customers_file, store.connection, tenant)
     current = registry.current()
     generation = None if current is None else publish(registry, current, store, tenant, progress)
-    return Rebuilt(generation, records, events)
+    return Rebuilt(generation, records, events, customers)
 
 
 def _restore_erasures(registry: Registry, store: GenerationStore, tenant: str) -> None:

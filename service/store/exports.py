@@ -26,7 +26,7 @@ BATCH = 1_000
 def write_catalog(path: Path, catalog: Catalog) -> int:
     """Write a catalogue, ordered by kind and id, and give the number of its records."""
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(json.dumps({"format": FORMAT, "kind": "catalog"}).encode() + b"\n")
         for kind, record in records_of(catalog):
             line = {"kind": kind, "id": id_of(record), "record": json.loads(encode_record(record))}
@@ -37,7 +37,7 @@ def write_catalog(path: Path, catalog: Catalog) -> int:
 
 def read_catalog(path: Path) -> Iterator[CatalogChange]:
     """Give the content of a catalogue file as batches. InvalidInputError names the file and line that is unusable."""
-    with _opened(path) as file:
+    with opened(path) as file:
         _check_header(path, file.readline())
         records = (_record_of(path, number, line) for number, line in enumerate(file, start=2))
         while batch := list(islice(records, BATCH)):
@@ -47,7 +47,7 @@ def read_catalog(path: Path) -> Iterator[CatalogChange]:
 def write_events(path: Path, events: Iterable[Event]) -> int:
     """Write events, one a line, and give their number."""
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         for event in events:
             file.write(encode_event(event) + b"\n")
             count += 1
@@ -56,7 +56,7 @@ def write_events(path: Path, events: Iterable[Event]) -> int:
 
 def read_events(path: Path) -> Iterator[list[Event]]:
     """Give the events of a file in batches. InvalidInputError names the file and line that cannot be used."""
-    with _opened(path) as file:
+    with opened(path) as file:
         events = (_event_of(path, number, line) for number, line in enumerate(file, start=1))
         while batch := list(islice(events, BATCH)):
             yield batch
@@ -87,7 +87,8 @@ def _event_of(path: Path, number: int, line: bytes) -> Event:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Read a file. InvalidInputError naming it when that cannot be done."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -97,7 +98,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that takes the place of the one at ``path`` when it is whole."""
     aside = path.with_name(f".{path.name}.writing")
     try:
         with aside.open("wb") as file:
