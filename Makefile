@@ -152,6 +152,10 @@ bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envo
 bench-decision: $(INSTALLED) ## One decision against a bare numpy mask and top-k; growth with the number of offers
 	@$(RUN) benchmarks.bench_decision
 
+.PHONY: bench-catalog
+bench-catalog: $(INSTALLED) ## From the pause of an offer to the last answer of two processes that shows it
+	@$(RUN) benchmarks.bench_catalog
+
 .PHONY: bench-freshness
 bench-freshness: $(INSTALLED) ## From an event to the answer that follows it; what a worker carries; the lag after a burst
 	@$(RUN) benchmarks.bench_freshness

@@ -1,9 +1,9 @@
 """One decision over 100 candidates and 1,000 live offers against a bare numpy mask and top-k over the same arrays.
 
-The decision arbitrates, limits categories, diversifies, lets sink what was shown, and explains. The bare one knows
-rows and numbers only: a mask over the same terms of the offers, the candidates' scores spread over (offer, item)
-pairs and multiplied with the same factors, the ten best; nothing of what stands twice, of likeness or of reasons.
-Customer by customer both answer in turns, in this process.
+The decision checks caps and conditions, arbitrates, limits categories, diversifies, lets sink what was shown, and
+explains. The bare one knows rows and numbers only: a mask over the same terms of the offers, the candidates' scores
+spread over (offer, item) pairs and multiplied with the same factors, the ten best; nothing of what stands twice, of
+likeness or of reasons. Customer by customer both answer in turns, in this process.
 """
 
 import argparse
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from benchmarks.report import report
 from models.candidates import CANDIDATE, NO_EVIDENCE, CandidateList, Source
 from models.catalog import Catalog
+from models.counters import bucket_of, counter_name
+from models.customers import CustomerRecord
 from models.item_model import EVERYONE, ItemModel
 from models.offers import Item, Money, Offer, Placement, ShareOff
 from models.policy import ContextWeight, Lever, Policy, Rotation, ScoreMode
 from models.profile import Profile, ProfileEvent
-from models.terms import Cooldown, WeeklyHours
+from models.terms import Cap, CapPeriod, Cooldown, WeeklyHours
 from models.vocabulary import Vocabulary
 from service.decision.query import Customer, Query, SlateQuery
 from service.decision.slate import Choice, decide
@@ -45,6 +47,7 @@ POLICY = Policy(
     rotation=Rotation(10),
 )
 PLACEMENT = Placement("home-top", SIZE, policy=POLICY)
+CONDITIONS = {2: 'customer.text.tier == "gold"', 4: 'customer.text.tier == "gold" && item.price < 5000'}
 PLAIN_PLACEMENT = Placement("home-top", SIZE)
 
 
@@ -59,6 +62,8 @@ class Bare:
     opening: NDArray[np.int64]
     closing: NDArray[np.int64]
     cools: NDArray[np.bool_]
+    capped: NDArray[np.bool_]
+    gold: NDArray[np.bool_]
     values: NDArray[np.float64]
     levers: NDArray[np.float64]
     contexts: NDArray[np.float64]
@@ -66,22 +71,34 @@ class Bare:
     pair_items: NDArray[np.int64]
     scores: NDArray[np.float64]
 
-    def decide(
-        self, rows: NDArray[np.int64], scores: NDArray[np.float16], seen: NDArray[np.int64], sunk: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Give the ten best pairs for a customer's candidates; ``seen`` offers pause, ``sunk`` rows lose a tenth."""
+    def decide(self, rows: NDArray[np.int64], scores: NDArray[np.float16], known: "Known") -> NDArray[np.int64]:
+        """Give the ten best pairs for a customer's candidates."""
         now, minute = NOW.timestamp(), 2_160
         may_show = (self.starts <= now) & (now < self.ends) & (self.placements & 1 != 0) & (self.channels & 1 != 0)
         may_show &= (self.opening <= minute) & (minute < self.closing)
         paused = np.zeros(len(may_show), dtype=bool)
-        paused[seen] = True
-        may_show &= ~(paused & self.cools)
+        paused[known.seen] = True
+        may_show &= ~(paused & (self.cools | self.capped))
+        if not known.is_gold:
+            may_show &= ~self.gold
         self.scores[rows] = scores
-        self.scores[sunk] *= 0.9
+        self.scores[known.sunk] *= 0.9
         worth = self.scores[self.pair_items] * (self.values * self.levers * self.contexts * may_show)[self.pair_offers]
         self.scores[rows] = 0.0
         best = np.argpartition(-worth, SIZE)[:SIZE]
         return best[np.argsort(-worth[best])]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Holds what is known of a customer: the offers and the rows of their impressions, and whether they are gold.
+
+    Of the ``seen`` offers some pause and some have reached their cap; the ``sunk`` rows lose a tenth.
+    """
+
+    seen: NDArray[np.int64]
+    sunk: NDArray[np.int64]
+    is_gold: bool
 
 
 def main() -> None:
@@ -116,7 +133,7 @@ class Shop:
         self._snapshot = _snapshot(self._offers)
         self._bare = _bare(self._offers)
         self.customers = [_customer(number, randomness) for number in range(50)]
-        self._seen = {customer.customer_id: _seen(customer) for customer in self.customers}
+        self._known = {customer.customer_id: _known(customer) for customer in self.customers}
 
     def decide(self, customer: Customer, placement: Placement) -> list[Choice]:
         """Decide as the service does."""
@@ -133,8 +150,8 @@ class Shop:
         if own is None:
             msg = "every customer has candidates"
             raise RuntimeError(msg)
-        seen, sunk = self._seen[customer.customer_id]
-        return self._bare.decide(own.candidates["row"].astype(np.int64), own.candidates["score"], seen, sunk)
+        known = self._known[customer.customer_id]
+        return self._bare.decide(own.candidates["row"].astype(np.int64), own.candidates["score"], known)
 
 
 def _alternate(
@@ -175,6 +192,8 @@ def _offer(number: int, randomness: np.random.Generator) -> Offer:
         weekly_hours=(WeeklyHours(),) if number % 5 == 0 else (),
         value=Money(int(randomness.integers(50, 500)), "EUR"),
         cooldown=Cooldown("impression", 86_400) if number % 4 == 0 else None,
+        caps=(Cap(1, period=CapPeriod.DAY),) if number % 6 == 0 else (),
+        eligibility=CONDITIONS.get(number % 7, ""),
     )
 
 
@@ -208,6 +227,8 @@ def _bare(offers: Sequence[Offer]) -> Bare:
         opening=np.zeros(len(offers), dtype=np.int64),
         closing=np.full(len(offers), 10_080),
         cools=np.array([offer.cooldown is not None for offer in offers]),
+        capped=np.array([bool(offer.caps) for offer in offers]),
+        gold=np.array([bool(offer.eligibility) for offer in offers]),
         levers=np.array([1.5 if "clearance" in offer.labels else 1.0 for offer in offers]),
         contexts=np.array([1.2 if "new" in offer.labels else 1.0 for offer in offers]),
         values=np.array([offer.value.minor_units if offer.value else 100.0 for offer in offers]),
@@ -233,14 +254,22 @@ def _customer(number: int, randomness: np.random.Generator) -> Customer:
         for step in range(30)
     ]
     evidence = randomness.integers(0, ITEMS, 16, dtype=np.uint32)
-    return Customer(f"customer-{number}", CandidateList(candidates, evidence), Profile(events))
+    record = CustomerRecord(f"customer-{number}", attributes={"tier": "gold" if number % 2 else "silver"})
+    today = bucket_of(CapPeriod.DAY, NOW.timestamp()).name
+    counters = {
+        counter_name(today, Cap(1).counter(event.offer_id)): 1
+        for event in events
+        if event.event_type == "impression" and event.offer_id
+    }
+    return Customer(record.customer_id, CandidateList(candidates, evidence), Profile(events), record, (), counters)
 
 
-def _seen(customer: Customer) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the offers and the items of a customer's impressions, by number."""
+def _known(customer: Customer) -> Known:
     shown = [event for event in customer.profile.events if event.event_type == "impression"]
     offers = [int(event.offer_id[6:]) for event in shown if event.offer_id]
-    return np.array(offers, dtype=np.int64), np.array([int(event.item_id[5:]) for event in shown], dtype=np.int64)
+    is_gold = customer.record is not None and customer.record.attributes["tier"] == "gold"
+    rows = [int(event.item_id[5:]) for event in shown]
+    return Known(np.array(offers, dtype=np.int64), np.array(rows, dtype=np.int64), is_gold)
 
 
 def _options() -> argparse.Namespace:

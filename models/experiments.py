@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
 
 from models.policy import Policy
 
@@ -97,7 +96,6 @@ def draw(salt: str, customer_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{salt}/{customer_id}".encode()).digest()[:4], "big")
 
 
-@lru_cache(maxsize=1024)
 def code_of(experiment_id: str) -> str:
     """Give the code that stands for an experiment in request ids: the beginning of the id's SHA-256."""
     return hashlib.sha256(experiment_id.encode()).hexdigest()[:CODE_LENGTH]

@@ -10,7 +10,6 @@ from models.catalog import Catalog
 from models.customers import CustomerRecord
 from models.errors import UnavailableError
 from models.profile import MAXIMAL_PROFILE_EVENTS, ProfileEvent
-from service.decision.experiments import treat
 from service.decision.query import Customer
 from service.decision.slate import decide
 from service.handlers.caller import Caller, Context
@@ -65,7 +64,7 @@ class CustomerViews:
         customer: Customer,
         response: messages.GetCustomerResponse,
     ) -> None:
-        """Decide as RecommendOffers would now, with every reason; reserve nothing, and note no exposure."""
+        """Decide as RecommendOffers would now, with every reason, and reserve nothing."""
         snapshot = self._snapshots.current(caller.tenant)
         asked = offer_service_pb2.RecommendOffersRequest(
             customer_id=request.customer_id, placements=request.placements, channel=request.channel, explain=True
@@ -73,11 +72,9 @@ class CustomerViews:
         query = recommend_query(asked, snapshot, self._now())
         if customer.record is not None:
             query = personal_query(query, customer.record, time_zone="")
-        if snapshot.experiments:
-            query = treat(query, snapshot.experiments, customer.customer_id)
         slates = decide(snapshot, query, customer)
         response.slates.extend(
-            self._messages.build(slate.placement.placement, choices, snapshot.catalog, query, slate.treatment)
+            self._messages.build(slate.placement.placement, choices, snapshot.catalog, query)
             for slate, choices in zip(query.slates, slates, strict=True)
         )
         response.model_version = snapshot.model.model_version

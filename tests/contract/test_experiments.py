@@ -8,7 +8,6 @@ import grpc
 import pytest
 
 from cli.main import run
-from dangol.client import Client
 from dangol.v1 import catalog_pb2, event_pb2, offer_service_pb2
 from dangol.v1.catalog_service_pb2 import (
     DeleteExperimentsRequest,
@@ -104,17 +103,6 @@ def test_nobody_but_a_server_says_that_a_customer_was_exposed(channel: grpc.Chan
     event.event_time.GetCurrentTime()
     with pytest.raises(grpc.RpcError, match=r"events\[0\].event_type: is not a type that the service knows"):
         EventServiceStub(channel).RecordEvents(RecordEventsRequest(events=[event]), timeout=10)
-
-
-def test_whoever_talks_to_a_customer_sees_the_arm_that_the_customer_meets(
-    server: RunningServer, channel: grpc.Channel, catalog: CatalogServiceStub
-) -> None:
-    store(catalog, experiment())
-    with Client(server.address, timeout=10.0) as client:
-        for name in ("seen-by-agent-1", "seen-by-agent-2", "seen-by-agent-3"):
-            (slate,) = client.get_customer(name, ["tried"]).slates
-            assert slate.exposure == ask(channel, name).slates[0].exposure
-            assert slate.exposure.arm
 
 
 def test_interleaved_offers_name_their_arm(channel: grpc.Channel, catalog: CatalogServiceStub) -> None:
