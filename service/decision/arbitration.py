@@ -95,9 +95,10 @@ class Arbiter:
         return Factors(max(score, 0.0) if self._counts_propensity else 1.0, context, self._value(offer), lever)
 
     def _products(self, contenders: Sequence[Contender]) -> list[float]:
-        counts_propensity, weights_of, value_of = self._counts_propensity, self._weights_of, self._value
+        counts_propensity, weights_of, counts_value = self._counts_propensity, self._weights_of, self._counts_value
         context, lever = weights_of((), ())
-        unlabelled = context * value_of(None) * lever
+        unvalued = self._value(None)
+        unlabelled = context * unvalued * lever
         products = []
         for _, offer, _, score, item in contenders:
             product = (score if score > 0.0 else 0.0) if counts_propensity else 1.0
@@ -106,7 +107,8 @@ class Arbiter:
                 product *= unlabelled
             else:
                 context, lever = weights_of(offer.labels if offer is not None else (), labels)
-                product *= context * value_of(offer) * lever
+                value = offer.value if counts_value and offer is not None else None
+                product *= context * (unvalued if value is None else value.minor_units / DEFAULT_VALUE) * lever
             products.append(product)
         return products
 

@@ -183,7 +183,7 @@ class Decision:
                 continue
             offers = view[slot]
             indexed = next(filter(lets, offers), None) if offers else None
-            if indexed is not None and indexed.condition is not None:
+            if indexed is not None and indexed.condition is not None and indexed.condition.is_mixed:
                 indexed = next((one for one in view[slot] if lets(one) and fits(one, slot)), None)
             if indexed is not None or plain_items:
                 yield ranked, indexed
