@@ -20,8 +20,10 @@ _PATIENCE = 60.0  # seconds; only a broken server takes so long
 class RedisProcess:
     """Runs Redis on a port of the loopback that stays the same, with the append-only file of the embedded default."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, fsync: str = "everysec") -> None:
+        """``fsync`` is Redis' ``appendfsync``."""
         self._directory = directory
+        self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
 
@@ -47,7 +49,7 @@ class RedisProcess:
     def start(self) -> None:
         """Start and wait until commands are served, the append-only file read."""
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory))
-        durable = ("--appendonly", "yes", "--appendfsync", "everysec")
+        durable = ("--appendonly", "yes", "--appendfsync", self._fsync)
         with (self._directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([find_server(), *options, *durable], stdout=log, stderr=log)
         deadline = time.monotonic() + _PATIENCE
