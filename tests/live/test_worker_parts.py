@@ -1,8 +1,8 @@
 """The log becomes fresh candidates and an archive, whatever happens on the way."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from models.candidates import CandidateList
 from models.errors import UnavailableError
 from models.events import Event
-from models.folding import Folder
+from models.folding import Folder, FreshHistory
+from models.profile import ProfileEvent
 from models.progress import SilentProgress
 from models.registry import Registry
 from service.live.applier import Applier
@@ -20,7 +21,7 @@ from service.live.measures import Measures
 from service.live.refresher import Refresher
 from service.publisher import publish, roll_back
 from service.store import candidate_codec, dead_letters, keys
-from service.store.archive import Archive
+from service.store.archive import Archive, ArchivedEvent
 from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
 from service.store.connection import SyncConnection
@@ -32,8 +33,6 @@ from service.store.lease import Lease
 from service.store.log_group import LogGroup
 from tests.live import shop
 from tests.live.conftest import TENANT
-
-Parts = Callable[[], Applier]
 
 
 def applier(connection: SyncConnection, name: str = "one", patience: float = 0.0) -> Applier:
@@ -201,10 +200,10 @@ def test_a_customer_whose_list_cannot_be_made_holds_up_nobody_else(
 ) -> None:
     original = Folder.history
 
-    def odd(self: Folder, events: object, now: object) -> object:
-        if any(event.item_id == "item-019" for event in events):  # type: ignore[attr-defined]  # any sequence of events
+    def odd(self: Folder, events: Sequence[ProfileEvent], now: datetime) -> FreshHistory:
+        if any(event.item_id == "item-019" for event in events):
             raise ValueError("odd")
-        return original(self, events, now)  # type: ignore[arg-type]  # as above
+        return original(self, events, now)
 
     monkeypatch.setattr(Folder, "history", odd)
     record(connection, shop.event(1, 19, customer_id="odd"), shop.event(2, 12))
@@ -255,9 +254,9 @@ def test_a_killed_archiver_doubles_and_loses_nothing(
 ) -> None:
     add = Archive.add
 
-    def killed(self: Archive, *arguments: object) -> None:
+    def killed(self: Archive, path: str, events: Iterable[ArchivedEvent]) -> None:
         if place == "after the file":
-            add(self, *arguments)  # type: ignore[arg-type]  # those of the call
+            add(self, path, events)
         raise Killed
 
     record(connection, shop.event(1, 12))
