@@ -21,7 +21,7 @@ class IndexedOffer:
     ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week; ``item_slots`` (n,)
     uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter, the most popular
     item first, without those that the condition rules out. ``caps`` stand with the names of their counters.
-    ``is_special`` says that terms beyond time, place and audience must be checked.
+    ``is_special`` says that terms beyond time, place and audience must be checked, ``is_open`` that it is for everyone.
     """
 
     offer: Offer
@@ -36,16 +36,12 @@ class IndexedOffer:
     caps: tuple[tuple[Cap, str], ...]
     condition: Condition | None
     is_special: bool
+    is_open: bool
 
     @property
     def follows_items(self) -> bool:
         """Tell whether what is worked out depends on what the catalogue says of items."""
         return self.offer.item_filter is not None or (self.condition is not None and bool(self.condition.item_names))
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether the offer is for everyone."""
-        return not self.offer.audience_ids
 
 
 def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts: ItemFacts) -> IndexedOffer:
@@ -74,4 +70,5 @@ def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts:
         is_special=bool(
             offer.weekly_hours or offer.consent_category or offer.cooldown or offer.caps or offer.eligibility
         ),
+        is_open=not offer.audience_ids,
     )

@@ -1,5 +1,6 @@
 """Whether an offer's terms let it be shown to this customer, here and now, and which of them does not."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from models.counters import bucket_of, counter_name
@@ -55,6 +56,7 @@ class TermsCheck:
         self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
         self._membership: dict[str, bool] = {}
         self._placement = ""
+        self._minute: int | None = None
         self._buckets: dict[CapPeriod, str] = {}
         self._facts = AskedFacts(snapshot, query, customer, history)
         self._verdicts: dict[tuple[Condition, str, int], bool | None] = {}
@@ -69,11 +71,10 @@ class TermsCheck:
 
     def lets(self, indexed: IndexedOffer) -> bool:
         """Tell whether an offer may be shown where it is admitted; the same as having no rule against it, but fast."""
-        offer = indexed.offer
         return (
             indexed.start <= self._now < indexed.end
-            and offer.offer_id not in self.barred
-            and (not offer.audience_ids or any(map(self._belongs_to, offer.audience_ids)))
+            and indexed.offer.offer_id not in self.barred
+            and (indexed.is_open or any(map(self._belongs_to, indexed.offer.audience_ids)))
             and (not indexed.is_special or self._special_rule(indexed) is None)
         )
 
@@ -120,10 +121,8 @@ class TermsCheck:
 
     def _special_rule(self, indexed: IndexedOffer) -> TraceRule | None:
         offer = indexed.offer
-        if indexed.hours:
-            minute = self._query.minute_of_week
-            if not any(start <= minute < end for start, end in indexed.hours):
-                return TraceRule.WEEKLY_HOURS
+        if indexed.hours and not self._is_within(indexed.hours):
+            return TraceRule.WEEKLY_HOURS
         if offer.consent_category and offer.consent_category not in self._query.consent_categories:
             return TraceRule.CONSENT
         if offer.cooldown is not None:
@@ -149,6 +148,12 @@ class TermsCheck:
                 facts |= self._snapshot.offers.facts.values_at(slot, condition.item_names)
             self._verdicts[key] = condition.verdict(facts)
         return self._verdicts[key]
+
+    def _is_within(self, hours: Sequence[tuple[int, int]]) -> bool:
+        if self._minute is None:
+            self._minute = self._query.minute_of_week
+        minute = self._minute
+        return any(start <= minute < end for start, end in hours)
 
     def _is_capped(self, indexed: IndexedOffer) -> bool:
         """Tell whether one of the offer's caps is reached; one that nobody could look up counts as reached."""
