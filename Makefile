@@ -160,6 +160,10 @@ bench-catalog: $(INSTALLED) ## From the pause of an offer to the last answer of 
 bench-freshness: $(INSTALLED) ## From an event to the answer that follows it; what a worker carries; the lag after a burst
 	@$(RUN) benchmarks.bench_freshness
 
+.PHONY: bench-customers
+bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its customers, and customers of two ids
+	@$(RUN) benchmarks.bench_customers
+
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
 	@$(RUN) benchmarks.figures
