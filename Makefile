@@ -144,6 +144,10 @@ bench-faults: $(INSTALLED) ## What clients notice: publishers killed, models mov
 bench-restarts: $(INSTALLED) ## 1,000 rolling restarts of one of two processes under load: calls that fail
 	@$(RUN) benchmarks.bench_restarts
 
+.PHONY: bench-overload
+bench-overload: $(INSTALLED) ## Up to ten times more calls than a server can answer: goodput, refusals, recovery
+	@$(RUN) benchmarks.bench_overload
+
 .PHONY: bench-engines
 bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
 	@$(RUN) benchmarks.bench_engines

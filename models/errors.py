@@ -46,9 +46,16 @@ class ConflictError(DangolError):
 
 
 class OverloadedError(DangolError):
-    """Says that the call was refused unprocessed because the server is busy."""
+    """Says that the call was refused unprocessed because the server is busy.
+
+    ``retry_delay`` is how many seconds the caller should wait before it asks again; 0 says nothing about it.
+    """
 
     reason = "OVERLOADED"
+
+    def __init__(self, message: str, retry_delay: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_delay = retry_delay
 
 
 class UnavailableError(DangolError):

@@ -140,7 +140,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
         health=health,
         reflects=settings.reflection,
     )
-    telemetry.watch(lambda: admission.in_flight, lambda: snapshots.generation, lambda: snapshots.age)
+    telemetry.watch(admission, lambda: snapshots.generation, lambda: snapshots.age)
     dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
     return Parts(dispatcher, health, admission, snapshots, reads, caps, housekeeping, exposures, registry)
 
@@ -154,6 +154,7 @@ def _tasks(parts: Parts) -> Iterator[list[asyncio.Task[None]]]:
         parts.caps.follow(),
         parts.housekeeping.run(),
         parts.exposures.run(),
+        parts.admission.follow(),
     )
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:

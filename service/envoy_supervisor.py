@@ -16,6 +16,9 @@ from service.settings import Settings, hand_over
 
 APPLICATION = "service.envoy_application:application"
 _ADMIN_SOCKET = "admin.sock"
+_OFFERS = "/dangol.v1.OfferService/"
+_LIMITED_PATHS = tuple(_OFFERS + method for method in ("RecommendOffers", "RankItems", "ListSimilarItems"))
+"""What all callers ask most. Calls that take long by nature are left to the admission inside, health to nobody."""
 
 
 async def supervise(settings: Settings, redis_url: str) -> None:
@@ -42,7 +45,15 @@ async def supervise(settings: Settings, redis_url: str) -> None:
 
 def envoy_configuration(settings: Settings, admin: str) -> Configuration:
     """Write the configuration that Envoy gets; ``admin`` is HOST:PORT or the path of a unix socket."""
-    envoy = EnvoySettings(admin=admin, web_origins=settings.web_origins, access_log=settings.access_log)
+    envoy = EnvoySettings(
+        admin=admin,
+        limited_paths=_LIMITED_PATHS,
+        maximal_calls=settings.maximal_calls,
+        # What waits for a slow Redis takes no longer than this; what takes longer waits for the processor.
+        wanted_seconds=settings.read_timeout,
+        web_origins=settings.web_origins,
+        access_log=settings.access_log,
+    )
     return configuration(engine_settings(settings), envoy, APPLICATION)
 
 

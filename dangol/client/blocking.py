@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.catalog import CatalogCalls
 from dangol.client.customers import CustomerCalls
+from dangol.client.streams import stream_requests, stream_slates
 from dangol.v1.catalog_pb2 import Placement
 from dangol.v1.event_pb2 import Event
 from dangol.v1.event_service_pb2 import (
@@ -29,6 +30,7 @@ from dangol.v1.model_service_pb2_grpc import ModelServiceStub
 from dangol.v1.offer_service_pb2 import (
     BatchRecommendOffersRequest,
     BatchRecommendOffersResponse,
+    CustomerSlate,
     ListSimilarItemsRequest,
     ListSimilarItemsResponse,
     PreviewPlacementsRequest,
@@ -144,6 +146,42 @@ class Client(CatalogCalls, CustomerCalls):
             placements=placements, customer_ids=customer_ids, sample_size=sample_size, channel=channel
         )
         return self._write(self._offers.PreviewPlacements, request, timeout)
+
+    def stream_recommend_offers(
+        self,
+        customer_ids: Iterable[str],
+        placement: str,
+        *,
+        page_size: int = 0,
+        channel: str = "",
+        excluded_item_ids: Sequence[str] = (),
+        excluded_offer_ids: Sequence[str] = (),
+        segment: str = "",
+        explain: bool = False,
+        time_zone: str = "",
+        language: str = "",
+        consent_categories: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> Iterator[CustomerSlate]:
+        """Rank offers for any number of customers on one placement, in order, as fast as they are taken.
+
+        The iterable may be longer than memory; it is read a few batches ahead. Without ``timeout`` there is no
+        deadline.
+        """
+        terms = BatchRecommendOffersRequest(
+            placement=placement,
+            page_size=page_size,
+            channel=channel,
+            excluded_item_ids=excluded_item_ids,
+            excluded_offer_ids=excluded_offer_ids,
+            segment=segment,
+            explain=explain,
+            time_zone=time_zone,
+            language=language,
+            consent_categories=consent_categories,
+        )
+        requests = stream_requests(customer_ids, terms)
+        return stream_slates(self._offers.StreamRecommendOffers, requests, timeout, self.target)
 
     def list_similar_items(
         self, item_id: str, *, page_size: int = 0, timeout: float | None = None

@@ -22,16 +22,23 @@ class ClientError(Exception):
     """Is the root of the tree: a call failed.
 
     ``code`` is the gRPC status, ``reason`` the server's stable UPPER_SNAKE word for it (empty when the server never
-    answered) and ``violations`` the fields at fault. ``str()`` gives one line for people.
+    answered), ``violations`` the fields at fault, ``retry_delay`` how many seconds a busy server asks to wait before
+    the next attempt (0 when it says nothing). ``str()`` gives one line for people.
     """
 
     def __init__(
-        self, message: str, code: grpc.StatusCode, reason: str = "", violations: tuple[FieldViolation, ...] = ()
+        self,
+        message: str,
+        code: grpc.StatusCode,
+        reason: str = "",
+        violations: tuple[FieldViolation, ...] = (),
+        retry_delay: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.violations = violations
+        self.retry_delay = retry_delay
 
 
 class InvalidRequestError(ClientError):
@@ -85,9 +92,9 @@ class FailedCall(Protocol):
 def error_of(failure: FailedCall, target: str) -> ClientError:
     """Turn the error of a channel to ``target`` into one of this tree."""
     code = failure.code()
-    reason, violations = _details_of(failure.trailing_metadata() or ())
+    reason, violations, retry_delay = _details_of(failure.trailing_metadata() or ())
     message = _message_of(code, failure.details() or "", reason, violations, target)
-    return _CLASSES.get(code, ClientError)(message, code, reason, violations)
+    return _CLASSES.get(code, ClientError)(message, code, reason, violations, retry_delay)
 
 
 def _message_of(
@@ -107,17 +114,19 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _details_of(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, tuple[FieldViolation, ...]]:
-    reason = ""
+def _details_of(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, tuple[FieldViolation, ...], float]:
+    reason, retry_delay = "", 0.0
     violations: list[FieldViolation] = []
     for key, value in metadata:
         if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
         for detail in status_pb2.Status.FromString(value).details:
             information = error_details_pb2.ErrorInfo()
-            bad_request = error_details_pb2.BadRequest()
+            bad_request, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
             if detail.Unpack(information):
                 reason = information.reason
             elif detail.Unpack(bad_request):
                 violations.extend(FieldViolation(v.field, v.description) for v in bad_request.field_violations)
-    return reason, tuple(violations)
+            elif detail.Unpack(retry):
+                retry_delay = retry.retry_delay.ToMilliseconds() / 1000
+    return reason, tuple(violations), retry_delay

@@ -454,6 +454,54 @@ class BatchRecommendOffersResponse(_message.Message):
 Global___BatchRecommendOffersResponse: _TypeAlias = BatchRecommendOffersResponse  # noqa: Y015
 
 @_typing.final
+class StreamRecommendOffersRequest(_message.Message):
+    """Asks for offers for the next customers of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def batch(self) -> Global___BatchRecommendOffersRequest:
+        """Names the customers and the terms. Each batch has terms of its own. Required."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___BatchRecommendOffersRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRecommendOffersRequest: _TypeAlias = StreamRecommendOffersRequest  # noqa: Y015
+
+@_typing.final
+class StreamRecommendOffersResponse(_message.Message):
+    """Holds the slates of the customers of one request of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def batch(self) -> Global___BatchRecommendOffersResponse:
+        """Answers the request in the same place of the stream."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___BatchRecommendOffersResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRecommendOffersResponse: _TypeAlias = StreamRecommendOffersResponse  # noqa: Y015
+
+@_typing.final
 class CustomerSlate(_message.Message):
     """Holds the slate of one customer among many."""
 

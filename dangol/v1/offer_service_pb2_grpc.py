@@ -45,6 +45,11 @@ class OfferServiceStub:
                 request_serializer=dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersResponse.FromString,
                 _registered_method=True)
+        self.StreamRecommendOffers = channel.stream_stream(
+                '/dangol.v1.OfferService/StreamRecommendOffers',
+                request_serializer=dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersResponse.FromString,
+                _registered_method=True)
         self.ListSimilarItems = channel.unary_unary(
                 '/dangol.v1.OfferService/ListSimilarItems',
                 request_serializer=dangol_dot_v1_dot_offer__service__pb2.ListSimilarItemsRequest.SerializeToString,
@@ -76,6 +81,14 @@ class OfferServiceServicer:
 
     def BatchRecommendOffers(self, request, context):
         """Ranks offers for up to 1,000 customers on one placement, as RecommendOffers does for one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamRecommendOffers(self, request_iterator, context):
+        """Ranks offers for as many customers as the caller sends, batch after batch, each answered before the next is begun, so that memory stays flat.
+        Errors: as BatchRecommendOffers, the field within `batch`; what was answered before stands. RESOURCE_EXHAUSTED refuses a whole stream at its start.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +128,11 @@ def add_OfferServiceServicer_to_server(servicer, server):
                     servicer.BatchRecommendOffers,
                     request_deserializer=dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersResponse.SerializeToString,
+            ),
+            'StreamRecommendOffers': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamRecommendOffers,
+                    request_deserializer=dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersResponse.SerializeToString,
             ),
             'ListSimilarItems': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSimilarItems,
@@ -187,6 +205,33 @@ class OfferService:
             '/dangol.v1.OfferService/BatchRecommendOffers',
             dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersRequest.SerializeToString,
             dangol_dot_v1_dot_offer__service__pb2.BatchRecommendOffersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRecommendOffers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/dangol.v1.OfferService/StreamRecommendOffers',
+            dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersRequest.SerializeToString,
+            dangol_dot_v1_dot_offer__service__pb2.StreamRecommendOffersResponse.FromString,
             options,
             channel_credentials,
             insecure,

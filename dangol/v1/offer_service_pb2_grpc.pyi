@@ -39,6 +39,10 @@ class OfferServiceStub:
     """
     BatchRecommendOffers: _grpc.UnaryUnaryMultiCallable[_offer_service_pb2.BatchRecommendOffersRequest, _offer_service_pb2.BatchRecommendOffersResponse]
     """Ranks offers for up to 1,000 customers on one placement, as RecommendOffers does for one."""
+    StreamRecommendOffers: _grpc.StreamStreamMultiCallable[_offer_service_pb2.StreamRecommendOffersRequest, _offer_service_pb2.StreamRecommendOffersResponse]
+    """Ranks offers for as many customers as the caller sends, batch after batch, each answered before the next is begun, so that memory stays flat.
+    Errors: as BatchRecommendOffers, the field within `batch`; what was answered before stands. RESOURCE_EXHAUSTED refuses a whole stream at its start.
+    """
     ListSimilarItems: _grpc.UnaryUnaryMultiCallable[_offer_service_pb2.ListSimilarItemsRequest, _offer_service_pb2.ListSimilarItemsResponse]
     """Lists the items whose customers are most alike. An item that the model does not know has no similar items."""
     RankItems: _grpc.UnaryUnaryMultiCallable[_offer_service_pb2.RankItemsRequest, _offer_service_pb2.RankItemsResponse]
@@ -59,6 +63,10 @@ class OfferServiceAsyncStub(OfferServiceStub):
     """
     BatchRecommendOffers: _aio.UnaryUnaryMultiCallable[_offer_service_pb2.BatchRecommendOffersRequest, _offer_service_pb2.BatchRecommendOffersResponse]  # type: ignore[assignment]
     """Ranks offers for up to 1,000 customers on one placement, as RecommendOffers does for one."""
+    StreamRecommendOffers: _aio.StreamStreamMultiCallable[_offer_service_pb2.StreamRecommendOffersRequest, _offer_service_pb2.StreamRecommendOffersResponse]  # type: ignore[assignment]
+    """Ranks offers for as many customers as the caller sends, batch after batch, each answered before the next is begun, so that memory stays flat.
+    Errors: as BatchRecommendOffers, the field within `batch`; what was answered before stands. RESOURCE_EXHAUSTED refuses a whole stream at its start.
+    """
     ListSimilarItems: _aio.UnaryUnaryMultiCallable[_offer_service_pb2.ListSimilarItemsRequest, _offer_service_pb2.ListSimilarItemsResponse]  # type: ignore[assignment]
     """Lists the items whose customers are most alike. An item that the model does not know has no similar items."""
     RankItems: _aio.UnaryUnaryMultiCallable[_offer_service_pb2.RankItemsRequest, _offer_service_pb2.RankItemsResponse]  # type: ignore[assignment]
@@ -88,6 +96,16 @@ class OfferServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_offer_service_pb2.BatchRecommendOffersResponse, _abc.Awaitable[_offer_service_pb2.BatchRecommendOffersResponse]]:
         """Ranks offers for up to 1,000 customers on one placement, as RecommendOffers does for one."""
+
+    @_abc_1.abstractmethod
+    def StreamRecommendOffers(
+        self,
+        request_iterator: _MaybeAsyncIterator[_offer_service_pb2.StreamRecommendOffersRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_offer_service_pb2.StreamRecommendOffersResponse], _abc.AsyncIterator[_offer_service_pb2.StreamRecommendOffersResponse]]:
+        """Ranks offers for as many customers as the caller sends, batch after batch, each answered before the next is begun, so that memory stays flat.
+        Errors: as BatchRecommendOffers, the field within `batch`; what was answered before stands. RESOURCE_EXHAUSTED refuses a whole stream at its start.
+        """
 
     @_abc_1.abstractmethod
     def ListSimilarItems(

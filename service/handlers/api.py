@@ -45,13 +45,13 @@ class Api:
     reflects: bool = True
 
     def methods(self) -> Iterator[Method]:
-        """Give everything that may be called; health is answered even when the server is full."""
+        """Give everything that may be called; health and what operators ask are answered by a full server too."""
         yield from methods_of(OFFER_SERVICE, self.offers)
         yield from methods_of(EVENT_SERVICE, self.events)
         yield from methods_of(CATALOG_SERVICE, self.catalog)
         yield from methods_of(CUSTOMER_SERVICE, self.customers)
-        yield from methods_of(MODEL_SERVICE, self.models)
+        yield from methods_of(MODEL_SERVICE, self.models, exempt=True)
         yield from methods_of(HEALTH_SERVICE, self.health, exempt=True)
         if self.reflects:
             described = (*SERVICE_NAMES, HEALTH_SERVICE.full_name)
-            yield from methods_of(REFLECTION_SERVICE, Reflection(described))
+            yield from methods_of(REFLECTION_SERVICE, Reflection(described), exempt=True)

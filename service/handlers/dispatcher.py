@@ -1,7 +1,8 @@
 """The one way into the handlers: bytes in, bytes or a :class:`StatusError` out, whatever the engine."""
 
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 from google.protobuf.message import Message
 
@@ -84,9 +85,9 @@ class Dispatcher:
         try:
             if method is None:
                 raise UnimplementedError  # noqa: TRY301 - mapped like whatever else goes wrong
-            caller = self._identify(metadata)
-            async for response in method.handler(caller, _parsed(method.request_class, requests), context):
-                yield response.SerializeToString()
+            async with contextlib.aclosing(self._stream(method, requests, metadata, context)) as responses:
+                async for response in responses:
+                    yield response
             status = "OK"
         except Exception as error:  # noqa: BLE001 - the outermost layer, as above
             mapped = self._mapped(error, context)
@@ -94,6 +95,19 @@ class Dispatcher:
             raise mapped from None
         finally:
             self._telemetry.call(path if method is not None else "", status, time.monotonic() - start, context)
+
+    async def _stream(
+        self, method: StreamMethod, requests: AsyncIterator[bytes], metadata: Metadata, context: Context
+    ) -> AsyncGenerator[bytes, None]:
+        caller = self._identify(metadata)
+        if not method.exempt:
+            self._admission.enter(exempt=False)
+        try:
+            async for response in method.handler(caller, _parsed(method.request_class, requests), context):
+                yield response if isinstance(response, bytes) else response.SerializeToString()
+        finally:
+            if not method.exempt:
+                self._admission.leave()
 
     def _mapped(self, error: Exception, context: Context) -> StatusError:
         mapped = to_status(error)

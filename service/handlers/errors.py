@@ -1,9 +1,11 @@
 """From what went wrong to what the caller is told: one table, and never the text of an unexpected exception."""
 
+import functools
 import secrets
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from models.errors import (
@@ -39,13 +41,13 @@ class StatusError(Exception):
     ``details`` is a serialized ``google.rpc.Status``, as the trailer ``grpc-status-details-bin`` carries it.
     """
 
-    def __init__(self, code: int, message: str, reason: str, field: str = "") -> None:
+    def __init__(self, code: int, message: str, reason: str, field: str = "", retry_delay: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
         self.code_name = code_pb2.Code.Name(code_pb2.Code.ValueType(code))
         self.message = message
         self.reason = reason
-        self.details = _details(code, message, reason, field)
+        self.details = _details(code, message, reason, field, retry_delay)
 
 
 class UnimplementedError(StatusError):
@@ -69,6 +71,9 @@ def to_status(error: BaseException) -> StatusError:
     match error:
         case StatusError():
             return error
+        case OverloadedError():
+            busy = _CODES[OverloadedError]
+            return StatusError(busy, str(error), error.reason, retry_delay=error.retry_delay)
         case DecodeError():
             return StatusError(code_pb2.INVALID_ARGUMENT, "the request cannot be parsed", "MALFORMED_REQUEST")
         case DangolError():
@@ -79,16 +84,21 @@ def to_status(error: BaseException) -> StatusError:
     return InternalError()
 
 
-def _details(code: int, message: str, reason: str, field: str) -> bytes:
+# A busy server refuses thousands of calls in a second, all with the same few details.
+@functools.lru_cache(maxsize=256)
+def _details(code: int, message: str, reason: str, field: str, retry_delay: float) -> bytes:
     status = status_pb2.Status(code=code, message=message)
     status.details.append(_packed(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)))
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
         status.details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if retry_delay:
+        delay = Duration(nanos=round(retry_delay % 1 * 1e9), seconds=int(retry_delay))
+        status.details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     return bytes(status.SerializeToString())
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> AnyMessage:
+def _packed(message: Message) -> AnyMessage:
     packed = AnyMessage()
     packed.Pack(message)
     return packed

@@ -14,7 +14,7 @@ from service.handlers.caller import Caller, Context
 # Each handler takes messages of one class; the table holds which, so that only what fits ever reaches it.
 # An answer that its handler has encoded already comes as bytes.
 Handler = Callable[[Caller, Any, Context], Awaitable[Message | bytes]]
-StreamHandler = Callable[[Caller, AsyncIterator[Any], Context], AsyncIterator[Message]]
+StreamHandler = Callable[[Caller, AsyncIterator[Any], Context], AsyncIterator[Message] | AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,12 @@ class UnaryMethod:
 
 @dataclass(frozen=True, slots=True)
 class StreamMethod:
-    """Is one method whose answer, or question, is a stream. Streams are exempt from admission."""
+    """Is one method whose answer, or question, is a stream. ``exempt`` streams are neither refused nor waited for."""
 
     path: str
     request_class: type[Message]
     handler: StreamHandler
+    exempt: bool = False
 
 
 Method = UnaryMethod | StreamMethod
@@ -51,6 +52,6 @@ def methods_of(service: ServiceDescriptor, implementation: object, *, exempt: bo
         request_class = GetMessageClass(method.input_type)
         handler = getattr(implementation, _WORD_START.sub("_", method.name).lower())
         if method.client_streaming or method.server_streaming:
-            yield StreamMethod(path, request_class, handler)
+            yield StreamMethod(path, request_class, handler, exempt)
         else:
             yield UnaryMethod(path, request_class, handler, exempt)

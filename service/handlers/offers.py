@@ -4,11 +4,11 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from dangol.v1 import offer_service_pb2
-from models.errors import UnavailableError
+from models.errors import InvalidInputError, UnavailableError
 from models.experiments import marked
 from models.profile import EMPTY_PROFILE
 from service.decision.experiments import treat
@@ -54,6 +54,7 @@ _RESPONSE = offer_service_pb2.RecommendOffersResponse.DESCRIPTOR
 _SLATES, _SERVED = embedded_tag(_RESPONSE, "slates"), embedded_tag(_RESPONSE, "served")
 _BATCH = offer_service_pb2.BatchRecommendOffersResponse.DESCRIPTOR
 _CUSTOMER_SLATES, _BATCH_SERVED = embedded_tag(_BATCH, "customer_slates"), embedded_tag(_BATCH, "served")
+_STREAM_BATCH = embedded_tag(offer_service_pb2.StreamRecommendOffersResponse.DESCRIPTOR, "batch")
 _CUSTOMER = offer_service_pb2.CustomerSlate.DESCRIPTOR
 _CUSTOMER_ID, _CUSTOMER_SLATE = embedded_tag(_CUSTOMER, "customer_id"), embedded_tag(_CUSTOMER, "slate")
 
@@ -137,6 +138,20 @@ class OfferHandlers:
                 context.budget(1.0)
         served = self._served(snapshot, fallback, context, request_id)
         return b"".join((*parts, embedded(_BATCH_SERVED, served.SerializeToString())))
+
+    async def stream_recommend_offers(
+        self, caller: Caller, requests: AsyncIterator[offer_service_pb2.StreamRecommendOffersRequest], context: Context
+    ) -> AsyncIterator[bytes]:
+        """Rank offers for batch after batch; only one of them is held in memory."""
+        total = 0
+        async for request in requests:
+            try:
+                answer = await self.batch_recommend_offers(caller, request.batch, context)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"batch.{error.field}", error.problem) from None
+            total += len(request.batch.customer_ids)
+            context.facts["customers"] = total
+            yield embedded(_STREAM_BATCH, answer)
 
     def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         slate = self._encode(query.slates[0], choices, snapshot, query)

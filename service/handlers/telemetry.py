@@ -7,6 +7,8 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from models.errors import OverloadedError
+from service.handlers.admission import Admission
 from service.handlers.caller import Context
 from service.logs import write_call
 
@@ -38,14 +40,16 @@ class Telemetry:
         )
         self._unexpected = Counter("dangol_unexpected_errors", "Calls answered with INTERNAL", registry=registry)
         self._in_flight = Gauge("dangol_in_flight_requests", "Calls being worked on", registry=registry)
+        self._limit = Gauge("dangol_call_limit", "Calls that may be worked on at once", registry=registry)
         self._generation = Gauge("dangol_generation", "Generation that is served", registry=registry)
         self._age = Gauge("dangol_snapshot_age_seconds", "Time since Redis last confirmed it", registry=registry)
         self._observers: dict[tuple[str, str], Callable[[float], None]] = {}
         self._read_outcomes = {outcome: self._redis.labels(outcome) for outcome in ("ok", "failed")}
 
-    def watch(self, in_flight: Callable[[], float], generation: Callable[[], float], age: Callable[[], float]) -> None:
+    def watch(self, admission: Admission, generation: Callable[[], float], age: Callable[[], float]) -> None:
         """Read these figures whenever metrics are asked for."""
-        self._in_flight.set_function(in_flight)
+        self._in_flight.set_function(lambda: admission.in_flight)
+        self._limit.set_function(lambda: admission.limit)
         self._generation.set_function(generation)
         self._age.set_function(age)
 
@@ -59,7 +63,8 @@ class Telemetry:
         fallback = context.facts.get("fallback")
         if fallback is not None:
             self._degraded.labels(fallback).inc()
-        if not self._log_calls:
+        # Of refused calls the admission tells, in one line for many.
+        if not self._log_calls or context.facts.get("reason") == OverloadedError.reason:
             return
         facts = {"method": path or _UNKNOWN_METHOD, "status": status, "ms": round(seconds * 1000, 3), **context.facts}
         if context.customer_id:

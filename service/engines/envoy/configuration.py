@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.rpc import code_pb2
+
 from models.errors import InvalidInputError
 from service.engines.engine import EngineSettings, TlsSettings
+from service.engines.envoy.headers import status_headers
+from service.handlers.errors import StatusError
 
 Configuration = dict[str, Any]
 
 LISTENER = "grpc"
+_ADMISSION = "envoy.filters.http.adaptive_concurrency"
+_LOWEST_LIMIT = 4
+_REFUSED = 429
+_RETRY_DELAY = 0.2  # seconds
 _TYPES = "type.googleapis.com/envoy"
 _EXPOSED = "grpc-status,grpc-message,grpc-status-details-bin"
 _ALLOWED = "content-type,x-grpc-web,x-user-agent,grpc-timeout"
@@ -23,9 +31,16 @@ _DAY = "86400s"
 
 @dataclass(frozen=True, slots=True)
 class EnvoySettings:
-    """Says what concerns Envoy alone. ``admin`` is HOST:PORT, or the path of a unix socket."""
+    """Says what concerns Envoy alone. ``admin`` is HOST:PORT, or the path of a unix socket.
+
+    Calls whose paths begin with one of ``limited_paths`` are refused early: at most ``maximal_calls`` at once, and
+    fewer while half of them take longer than ``wanted_seconds``.
+    """
 
     admin: str
+    limited_paths: Sequence[str] = ()
+    maximal_calls: int = 256
+    wanted_seconds: float = 0.03
     web_origins: Sequence[str] = ()
     access_log: Path | None = None
 
@@ -81,8 +96,9 @@ def _connection_manager(engine: EngineSettings, envoy: EnvoySettings, applicatio
         },
         "common_http_protocol_options": {"idle_timeout": _DAY},
         "drain_timeout": "1s",
+        "local_reply_config": _local_replies(),
         "route_config": {"virtual_hosts": [_virtual_host(envoy)]},
-        "http_filters": [*_web_filters(envoy), _python_filter(application)],
+        "http_filters": [*_web_filters(envoy), *_admission_filter(envoy), _python_filter(application)],
     }
     if engine.maximal_connection_age > 0:
         age = _seconds(engine.maximal_connection_age)
@@ -96,8 +112,7 @@ def _virtual_host(envoy: EnvoySettings) -> Configuration:
     host: Configuration = {
         "name": LISTENER,
         "domains": ["*"],
-        # Never followed, since Python answers; but a request without a route has no policy for other origins.
-        "routes": [{"match": {"prefix": "/"}, "non_forwarding_action": {}}],
+        "routes": _routes(envoy),
     }
     if envoy.web_origins:
         host["typed_per_filter_config"] = {
@@ -131,6 +146,58 @@ def _web_filters(envoy: EnvoySettings) -> list[Configuration]:
             "typed_config": {"@type": f"{_TYPES}.extensions.filters.http.grpc_web.v3.GrpcWeb"},
         },
     ]
+
+
+def _admission_filter(envoy: EnvoySettings) -> list[Configuration]:
+    """Refuse calls before Python hears of them, which has to do with those that it works on.
+
+    The gradient controller of https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/adaptive_concurrency_filter
+    with a wanted duration in place of a measured one, for whose sake calls would be refused now and then.
+    """
+    if not envoy.limited_paths:
+        return []
+    controller = {
+        "sample_aggregate_percentile": {"value": 50},
+        "concurrency_limit_params": {
+            "max_concurrency_limit": envoy.maximal_calls,
+            "concurrency_update_interval": "0.1s",
+        },
+        "min_rtt_calc_params": {
+            "fixed_value": _seconds(envoy.wanted_seconds),
+            "min_concurrency": min(_LOWEST_LIMIT, envoy.maximal_calls),
+        },
+    }
+    return [
+        {
+            "name": _ADMISSION,
+            "typed_config": {
+                "@type": f"{_TYPES}.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency",
+                "gradient_controller_config": controller,
+                "concurrency_limit_exceeded_status": {"code": _REFUSED},
+            },
+        }
+    ]
+
+
+def _routes(envoy: EnvoySettings) -> list[Configuration]:
+    """Lead everything to Python. Never followed, but what has no route has no policy for other origins or admission."""
+    unlimited: Configuration = {"match": {"prefix": "/"}, "non_forwarding_action": {}}
+    if not envoy.limited_paths:
+        return [unlimited]
+    off = {"@type": f"{_TYPES}.config.route.v3.FilterConfig", "disabled": True}
+    limited = [{"match": {"prefix": path}, "non_forwarding_action": {}} for path in envoy.limited_paths]
+    return [*limited, unlimited | {"typed_per_filter_config": {_ADMISSION: off}}]
+
+
+def _local_replies() -> Configuration:
+    """Tell whoever is refused what Python would tell them."""
+    error = StatusError(code_pb2.RESOURCE_EXHAUSTED, "the server is busy", "OVERLOADED", retry_delay=_RETRY_DELAY)
+    headers = [
+        {"header": {"key": name.decode(), "value": value.decode()}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for name, value in status_headers(error)
+    ]
+    refused = {"comparison": {"op": "EQ", "value": {"default_value": _REFUSED, "runtime_key": "none"}}}
+    return {"mappers": [{"filter": {"status_code_filter": refused}, "headers_to_add": headers}]}
 
 
 def _python_filter(application: str) -> Configuration:

@@ -1,0 +1,33 @@
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import grpc
+import pytest
+
+from benchmarks.harness.bed import running_bed
+from benchmarks.harness.shop import PLACEMENT
+from dangol.client import Client, RefusedError
+from tests.server_fixtures import ENGINES
+
+# A frozen Redis holds the calls that are worked on for so long.
+SETTINGS = {"maximal_calls": 2, "read_timeout": 10, "log_level": "warning"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_full_server_refuses_says_when_to_come_again_and_health_is_answered(tmp_path: Path, engine: str) -> None:
+    with (
+        running_bed(tmp_path, settings={**SETTINGS, "engine": engine}) as bed,
+        Client(bed.servers[0].address, timeout=60) as client,
+        ThreadPoolExecutor(3) as executor,
+    ):
+        client.recommend_offers("customer-000001", PLACEMENT)
+        bed.redis.freeze()
+        calls = [executor.submit(client.recommend_offers, f"customer-{number:06d}", PLACEMENT) for number in range(3)]
+        (refused,), others = wait(calls, 30, FIRST_COMPLETED)
+        error = refused.exception()
+        assert isinstance(error, RefusedError)
+        assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+        assert 0 < error.retry_delay < 1
+        assert client.serving()
+        bed.redis.thaw()
+        assert all(call.result().slates for call in others)
