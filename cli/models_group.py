@@ -100,8 +100,8 @@ def diff(
     def show_people(console: Console) -> None:
         table = plain_table("what", first, second)
         for name, pair in differences.items():
-            # How sources were blended is for machines; what came of it stands in the evaluation.
-            if not name.startswith("metrics.blend."):
+            # What the ranker learned is for machines; what came of it stands in the evaluation.
+            if not name.startswith("metrics.ranker."):
                 table.add_row(name, *(_written(value) for value in pair))
         console.print(table if differences else "The two do not differ.")
 

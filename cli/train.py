@@ -43,6 +43,9 @@ def train(
         Path | None,
         typer.Option("--customers", exists=True, dir_okay=False, help="From `dangol customers export`: who is one."),
     ] = None,
+    ranker: Annotated[
+        str | None, typer.Option("--ranker", help="`learned` (trees), `blend`, or `auto`: trees where the data allow.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same input and seed, same model.")] = None,
     promote: Annotated[bool, typer.Option(help="Make it the current model.")] = True,
     as_json: Json = False,
@@ -58,7 +61,7 @@ def train(
 
     registry = session_of(context).registry()
     with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
-        settings = _configuration(configuration, until, seed)
+        settings = _configuration(configuration, until=until, ranker=ranker, seed=seed)
         links = _linked(customers)
         result = run_training(sources, _mapping(mapping), settings, registry, progress, links)
     version = result.manifest.model_version
@@ -104,12 +107,16 @@ def _mapping(path: Path | None) -> "ColumnMapping":
     return ColumnMapping() if path is None else load_mapping(path)
 
 
-def _configuration(path: Path | None, until: datetime | None, seed: int | None) -> "TrainingConfiguration":
+def _configuration(
+    path: Path | None, *, until: datetime | None, ranker: str | None, seed: int | None
+) -> "TrainingConfiguration":
     from training.config import TrainingConfiguration, load_configuration, parse
 
     content = {} if path is None else load_configuration(path).model_dump(exclude_unset=True)
     if until is not None:
         content["until"] = until.replace(tzinfo=UTC)
+    if ranker is not None:
+        content["ranker"] = ranker
     if seed is not None:
         content["seed"] = seed
     return parse(TrainingConfiguration, content, "options")

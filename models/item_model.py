@@ -4,12 +4,14 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import CANDIDATE, CandidateArray
 from models.errors import ArtifactError, InvalidInputError
+from models.propensity import Propensity
 from models.vocabulary import Vocabulary, pack_ids, unpack_ids
 
 EVERYONE = ""
@@ -22,7 +24,8 @@ class ItemModel:
 
     ``popularity`` (n,) float32 in 0 … 1, 1 for the item most popular now; ``neighbor_rows`` (n, m) uint32 and
     ``neighbor_scores`` (n, m) float32 in 0 … 1, best first, of which the first ``neighbor_counts`` (n,) uint16 are
-    valid; ``shared_lists`` maps a segment, or EVERYONE, to its candidates.
+    valid; ``shared_lists`` maps a segment, or EVERYONE, to its candidates; ``propensity`` says what the scores of
+    customers' lists mean, None where nobody measured it.
     """
 
     vocabulary: Vocabulary
@@ -31,6 +34,7 @@ class ItemModel:
     neighbor_scores: NDArray[np.float32]
     neighbor_counts: NDArray[np.uint16]
     shared_lists: Mapping[str, CandidateArray]
+    propensity: Propensity | None = None
 
     def neighbors_of(self, row: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Give the rows most alike to an item and how much, best first."""
@@ -45,6 +49,9 @@ def encode_item_model(model: ItemModel) -> bytes:
     segment_utf8, segment_offsets = pack_ids(segments)
     lengths = np.array([len(model.shared_lists[segment]) for segment in segments], dtype=np.int64)
     lists = [model.shared_lists[segment] for segment in segments]
+    optional: dict[str, Any] = {}
+    if model.propensity is not None:
+        optional = {"propensity_scores": model.propensity.scores, "propensity_chances": model.propensity.chances}
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -58,6 +65,7 @@ def encode_item_model(model: ItemModel) -> bytes:
         segment_offsets=segment_offsets,
         segment_lengths=lengths,
         segment_candidates=np.concatenate(lists) if lists else np.empty(0, dtype=CANDIDATE),
+        **optional,
     )
     return buffer.getvalue()
 
@@ -86,7 +94,14 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> ItemModel:
         neighbor_scores=arrays["neighbor_scores"].astype(np.float32),
         neighbor_counts=arrays["neighbor_counts"].astype(np.uint16),
         shared_lists=dict(zip(segments, lists, strict=True)),
+        propensity=_propensity_in(arrays),
     )
+
+
+def _propensity_in(arrays: dict[str, NDArray[np.generic]]) -> Propensity | None:
+    if "propensity_scores" not in arrays:
+        return None
+    return Propensity(arrays["propensity_scores"].astype(np.float32), arrays["propensity_chances"].astype(np.float32))
 
 
 def _check(model: ItemModel, name: str) -> None:
@@ -104,6 +119,8 @@ def _check(model: ItemModel, name: str) -> None:
     finite = np.isfinite(model.popularity).all() and np.isfinite(model.neighbor_scores).all()
     if not finite or np.any(model.neighbor_counts > width) or np.any(model.neighbor_rows >= max(count, 1)):
         raise ArtifactError(name, "it holds rows or scores that cannot be")
+    if model.propensity is not None and not model.propensity.is_sound():
+        raise ArtifactError(name, "its propensities do not rise from 0 to 1")
     for candidates in model.shared_lists.values():
         if candidates.dtype != CANDIDATE or np.any(candidates["row"] >= count):
             raise ArtifactError(name, "a shared list names items that do not exist")

@@ -67,6 +67,28 @@ class SourceSizes(_Model):
     popular: int = Field(default=50, ge=1, le=1000)
 
 
+class LearnedSettings(_Model):
+    """Tunes the learned ranker: gradient-boosted trees over everything known of a customer and an item at a moment."""
+
+    windows: int = Field(default=5, ge=1, le=24, description="Label windows before the cut that it learns from.")
+    season_windows: int = Field(
+        default=3, ge=0, le=12, description="More of them a year earlier, where the data reach back so far."
+    )
+    columns: int = Field(
+        default=6_000,
+        ge=10,
+        le=50_000,
+        description="Items that may be found for customers: those that sell most lately.",
+    )
+    own: int = Field(default=150, ge=1, le=1000, description="Candidates that the customer met before, at most.")
+    found: int = Field(default=200, ge=1, le=1000, description="Candidates found by the sources, at most.")
+    binary_rounds: int = Field(default=150, ge=1, le=2000, description="Trees for the odds of a purchase.")
+    pairwise_rounds: int = Field(default=100, ge=1, le=2000, description="Trees for the order within a list.")
+    revenue_mix: float = Field(
+        default=0.0, ge=0, le=1, description="How far lists are for revenue: 0 not at all, 1 by what is spent alone."
+    )
+
+
 class Resources(_Model):
     """Bounds what the run takes of the machine; nothing here changes the model."""
 
@@ -102,6 +124,10 @@ class TrainingConfiguration(_Model):
     )
     refused_sample: int = Field(default=20, ge=0, description="Refused rows kept per reason.")
     seed: int = Field(default=1, ge=0, lt=2**32)
+    ranker: Literal["auto", "learned", "blend"] = Field(
+        default="auto", description="What ranks: trees, the plain blend, or trees where the data allow them."
+    )
+    learned: LearnedSettings = LearnedSettings()
     factors: FactorSettings = FactorSettings()
     sources: SourceSizes = SourceSizes()
     resources: Resources = Resources()
@@ -112,6 +138,10 @@ class TrainingConfiguration(_Model):
         if weight is None or weight.weight <= 0:
             raise ValueError(f"target: the event type {self.target!r} needs a weight above 0")
         return self
+
+    def room_for_new(self) -> int:
+        """Give how many places of a list are kept for items not bought before."""
+        return int(self.list_size * self.new_share)
 
     def event_weights(self) -> dict[str, EventWeight]:
         """Give the weights of all known types, by name in a fixed order."""

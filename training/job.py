@@ -15,21 +15,24 @@ from models.errors import InvalidInputError
 from models.item_model import ItemModel
 from models.manifest import Manifest
 from models.progress import Progress, SilentProgress
+from models.propensity import Propensity
 from models.registry import Registry
 from models.vocabulary import Vocabulary
 from training.als import Factors, fit, random_factors
-from training.blend import Examples, fit_blend, sensible_blend
-from training.chunk import chunk_of
 from training.config import ColumnMapping, TrainingConfiguration
 from training.evaluation import EvaluationSetting, evaluate
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff, item_statistics
 from training.files import find_files
 from training.interactions import load_interactions
-from training.labels import draw_labels
+from training.labels import draw_labels, labels_of
+from training.learned.tree_learner import TreeLearner, reason_against
+from training.learner import BlendLearner, Learner
 from training.memory import give_back
+from training.metrics import hits_of
 from training.people import People
-from training.ranking import CUSTOMERS_PER_CHUNK, Ranker
+from training.propensity import fit_propensity
+from training.ranking import ListMaker, Ranker
 from training.refusals import RefusedReport
 from training.rows import RowRules
 from training.shared_lists import popularity_of, shared_lists
@@ -99,25 +102,25 @@ class _Run:
         self._progress = progress
         self._plan: Plan = plan(summary, configuration)
         self._factors: Factors | None = None
-        self._examples = Examples()
-        self._blend = sensible_blend()
+        self._learner: Learner = self._choose_learner()
+        self._propensity: Propensity | None = None
         self._evaluations: list[dict[str, Any]] = []
         self._backtest: Backtest | None = None
 
     def write(self, writer: ArtifactWriter) -> Manifest:
         """Fit at each cut in turn, each fit beginning where the earlier one ended, and write the last."""
         windows, final = self._plan.windows, self._plan.final
-        for number, window in enumerate(windows):
-            if window.first < final:
-                self._pass_through(window, judges=number > 0)
-        self._examples = Examples()
+        passed = [window for window in windows if window.first < final]
+        for window in passed:
+            self._pass_through(window, judges=window is not windows[0], measures=window is passed[-1])
         last = self._cutoff_at(final)
         if last is None:
             raise InvalidInputError("until", "lies before every event; there is nothing to learn from")
         cutoff, neighbors = last
+        ranker = self._learner.ranker_at(cutoff)
         if windows[-1].first >= final:
-            self._evaluate(cutoff, windows[-1])
-        interactions = self._write_model(writer, cutoff, neighbors)
+            self._evaluate(cutoff, ranker, windows[-1])
+        interactions = self._write_model(writer, cutoff, ranker, neighbors)
         if self._backtest is not None:
             writer.write_backtest(self._backtest)
         return writer.finish(
@@ -127,19 +130,49 @@ class _Run:
             configuration=self._configuration.for_manifest(),
             metrics={
                 "evaluation": self._evaluation(),
-                "blend": self._blend.describe(),
+                "ranker": self._learner.describe() | self._why_not_learned,
                 "refused": dict(self._refused.counts),
             },
         )
 
-    def _pass_through(self, window: Window, *, judges: bool) -> None:
-        """Fit what is known before a window, let the window judge it if it does, and learn from the window."""
+    def _choose_learner(self) -> Learner:
+        configuration, span = self._configuration, self._plan.windows[0].stop - self._plan.windows[0].first
+        self._why_not_learned: dict[str, str] = {}
+        if configuration.ranker != "blend":
+            reason = reason_against(self._store, self._summary, configuration, span)
+            if reason is None:
+                shape = (self._summary.customers, self._summary.items)
+                return TreeLearner(self._store, configuration, shape, span, self._progress)
+            if configuration.ranker == "learned":
+                raise InvalidInputError("ranker", reason)
+            self._why_not_learned = {"not_learned": reason}
+        return BlendLearner(self._store, configuration, self._progress)
+
+    def _pass_through(self, window: Window, *, judges: bool, measures: bool) -> None:
+        """Fit what is known before a window, let it judge and tell what scores mean if it does, learn from it."""
         fitted = self._cutoff_at(window.first)
         if fitted is None:
             return
-        if judges:
-            self._evaluate(fitted[0], window)
-        self._learn_from(fitted[0], window)
+        cutoff = fitted[0]
+        if judges or (measures and self._learner.knows_before(window)):
+            ranker = self._learner.ranker_at(cutoff)
+            if measures:
+                self._measure_propensity(cutoff, ranker, window)
+            if judges:
+                self._evaluate(cutoff, ranker, window)
+        self._learner.learn_from(cutoff, window)
+
+    def _measure_propensity(self, cutoff: Cutoff, ranker: Ranker, window: Window) -> None:
+        """Compare the scores that all customers known then were given, a sample of them, with what they bought."""
+        rows = np.flatnonzero(np.diff(cutoff.interactions.matrix.indptr)).astype(np.int64)
+        if len(rows) > self._configuration.blend_customers:
+            randomness = np.random.default_rng(self._configuration.seed)
+            rows = np.sort(randomness.choice(rows, self._configuration.blend_customers, replace=False))
+        lists = ListMaker(ranker, self._configuration).rank(rows)
+        labels = labels_of(self._store, self._configuration, window, rows)
+        listed = lists.item_rows != NOTHING
+        bought = hits_of(lists.item_rows, labels).is_hit
+        self._propensity = fit_propensity(lists.probabilities[listed], bought[listed])
 
     def _evaluation(self) -> dict[str, Any]:
         """Give the evaluation in the last window that judged, those in the earlier ones within it."""
@@ -172,27 +205,15 @@ class _Run:
         )
         return Cutoff(interactions, item_statistics(interactions), self._factors, proposers), neighbors
 
-    def _learn_from(self, cutoff: Cutoff, window: Window) -> None:
-        """Fit the blend, anew, to what sampled customers were proposed and whether they bought it in the window."""
-        _, rows, labels = draw_labels(self._store, self._configuration, window, self._configuration.blend_customers)
-        with self._progress.stage("blend", len(rows)) as stage:
-            for start in range(0, len(rows), CUSTOMERS_PER_CHUNK):
-                part = rows[start : start + CUSTOMERS_PER_CHUNK]
-                candidates, _ = cutoff.unite(chunk_of(cutoff.interactions, part))
-                bought = labels.find(candidates.owners + start, candidates.item_rows) != NOTHING
-                self._examples.add(candidates, bought)
-                stage.advance(len(part))
-            self._blend = fit_blend(self._examples)
-
-    def _evaluate(self, cutoff: Cutoff, window: Window) -> None:
-        """Evaluate with the blend as it is now: it has seen nothing of the window."""
+    def _evaluate(self, cutoff: Cutoff, ranker: Ranker, window: Window) -> None:
+        """Evaluate a ranker that has seen nothing of the window."""
         in_window, rows, labels = draw_labels(
             self._store, self._configuration, window, self._configuration.evaluation_customers
         )
         if len(rows) == 0:
             return
         with self._progress.stage("evaluate", len(rows)) as stage:
-            lists = Ranker(cutoff, self._blend, self._configuration).rank(rows)
+            lists = ListMaker(ranker, self._configuration).rank(rows)
             stage.advance(len(rows))
         seed = self._configuration.seed
         setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels, seed)
@@ -206,19 +227,20 @@ class _Run:
             labels.values,
         )
 
-    def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, neighbors: ItemNeighbors) -> int:
+    def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, ranker: Ranker, neighbors: ItemNeighbors) -> int:
         interactions = cutoff.interactions
         popularity = popularity_of(interactions)
         lists = shared_lists(self._store, self._configuration, interactions, popularity)
         vocabulary = Vocabulary(self._store.ids("items"))
-        writer.write_items(ItemModel(vocabulary, popularity, neighbors.rows, neighbors.scores, neighbors.counts, lists))
+        nearest = (neighbors.rows, neighbors.scores, neighbors.counts)
+        writer.write_items(ItemModel(vocabulary, popularity, *nearest, lists, self._propensity))
         writer.write_factors(cutoff.factors.items)
-        ranker = Ranker(cutoff, self._blend, self._configuration)
+        maker = ListMaker(ranker, self._configuration)
         with self._progress.stage("lists", self._summary.customers) as stage:
             for first in range(0, self._summary.customers, CUSTOMERS_PER_FILE):
                 stop = min(first + CUSTOMERS_PER_FILE, self._summary.customers)
                 rows = np.arange(first, stop, dtype=np.int64)
-                writer.write_lists(ranker.table(rows, self._store.ids("customers", first, stop)))
+                writer.write_lists(maker.table(rows, self._store.ids("customers", first, stop)))
                 stage.advance(len(rows))
         return int(interactions.matrix.nnz)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +31,34 @@ class RankedLists:
     sources: NDArray[np.uint8]
     evidence: NDArray[np.int64]
 
+    @classmethod
+    def none_for(cls, customers: int, size: int) -> "RankedLists":
+        """Give room for lists that holds nothing yet."""
+        shape = (customers, size)
+        return cls(
+            np.full(shape, NOTHING, dtype=np.int64),
+            np.zeros(shape, dtype=np.float32),
+            np.zeros(shape, dtype=np.uint8),
+            np.full(shape, NOTHING, dtype=np.int64),
+        )
+
+
+class Ranker(Protocol):
+    """Makes the lists of a few customers at a time. Deterministic, and each customer by themselves."""
+
+    def rank_chunk(self, customer_rows: NDArray[np.int64]) -> RankedLists:
+        """Make the lists of at most CUSTOMERS_PER_CHUNK customers, in their order."""
+
 
 @dataclass(frozen=True, slots=True)
-class Ranker:
-    """Ranks what a cutoff's sources propose with a blend."""
+class ListMaker:
+    """Makes lists for any number of customers with a ranker, on as many threads as configured."""
 
-    cutoff: Cutoff
-    blend: Blend
+    ranker: Ranker
     configuration: TrainingConfiguration
 
     def rank(self, customer_rows: NDArray[np.int64]) -> RankedLists:
-        """Make the lists of some customers, in their order, on as many threads as configured."""
+        """Make the lists of some customers, in their order."""
         parts = list(self._ranked_chunks(customer_rows))
         return RankedLists(
             np.concatenate([part.item_rows for part in parts]),
@@ -74,29 +92,32 @@ class Ranker:
         starts = range(0, len(customer_rows), CUSTOMERS_PER_CHUNK)
         chunks = (customer_rows[start : start + CUSTOMERS_PER_CHUNK] for start in starts)
         with ThreadPoolExecutor(self.configuration.resources.threads) as threads:
-            yield from threads.map(self._rank_chunk, chunks)
+            yield from threads.map(self.ranker.rank_chunk, chunks)
 
-    def _rank_chunk(self, customer_rows: NDArray[np.int64]) -> RankedLists:
+
+@dataclass(frozen=True, slots=True)
+class BlendRanker:
+    """Ranks what a cutoff's sources propose with a blend."""
+
+    cutoff: Cutoff
+    blend: Blend
+    configuration: TrainingConfiguration
+
+    def rank_chunk(self, customer_rows: NDArray[np.int64]) -> RankedLists:
+        """Make the lists of a few customers."""
         chunk = chunk_of(self.cutoff.interactions, customer_rows)
         candidates, proposals = self.cutoff.unite(chunk)
         probabilities = self.blend.probabilities(candidates)
-        kept, owners, places = choose(candidates, probabilities, self.configuration.list_size, self._room_for_new())
-        shape = (len(chunk), self.configuration.list_size)
-        lists = RankedLists(
-            np.full(shape, NOTHING, dtype=np.int64),
-            np.zeros(shape, dtype=np.float32),
-            np.zeros(shape, dtype=np.uint8),
-            np.full(shape, NOTHING, dtype=np.int64),
-        )
+        size = self.configuration.list_size
+        is_new = candidates.groups == NEW
+        kept, owners, places = choose(candidates.owners, is_new, probabilities, size, self.configuration.room_for_new())
+        lists = RankedLists.none_for(len(chunk), size)
         lists.item_rows[owners, places] = candidates.item_rows[kept]
         lists.probabilities[owners, places] = probabilities[kept]
         sources, evidence = self._reasons(candidates, proposals, kept)
         lists.sources[owners, places] = sources
         lists.evidence[owners, places] = evidence
         return lists
-
-    def _room_for_new(self) -> int:
-        return int(self.configuration.list_size * self.configuration.new_share)
 
     def _reasons(
         self, candidates: Candidates, proposals: Sequence[Proposals], kept: NDArray[np.int64]
@@ -118,15 +139,16 @@ class Ranker:
 
 
 def choose(
-    candidates: Candidates, probabilities: NDArray[np.float32], size: int, room_for_new: int
+    owners: NDArray[np.int64], is_new: NDArray[np.bool_], scores: NDArray[np.float32], size: int, room_for_new: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Choose each owner's ``size`` most probable candidates, ``room_for_new`` new ones among them if there are.
+    """Choose each owner's ``size`` highest candidates, ``room_for_new`` new ones among them if there are.
 
-    Gives three aligned arrays: which candidates, their owners, their 0-based places; equal ones by item row.
+    ``owners`` (c,) ascend. Gives three aligned arrays: which candidates, their owners, their 0-based places; equal ones
+    as they stand.
     """
-    order = falling_order(candidates.owners, probabilities)
-    owners = candidates.owners[order]
-    is_new = candidates.groups[order] == NEW
+    order = falling_order(owners, scores)
+    owners = owners[order]
+    is_new = is_new[order]
     favoured = is_new & (_place_within(owners, is_new) < room_for_new)
     favoured_counts = np.bincount(owners[favoured], minlength=int(owners[-1]) + 1 if len(owners) else 0)
     kept = favoured | (_place_within(owners, ~favoured) < (size - favoured_counts)[owners])

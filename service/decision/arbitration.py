@@ -1,6 +1,7 @@
 """What contenders for a slate are worth: the model's score, priority, or propensity, context, value and lever.
 
-The product and its two sums are those of Pega's arbitration: context and lever are 1 + the sum of weights / 100.
+The product and its two sums are those of Pega's arbitration: context and lever are 1 + the sum of weights / 100. The
+propensity is the probability that the model measured behind a score, or the score itself where it measured none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +61,10 @@ class Arbiter:
         self._policy = policy = placement.policy
         self._arbitrates = policy.score_mode is ScoreMode.ARBITRATED
         ignored = policy.ignored_factors
-        self._counts_propensity = Factor.PROPENSITY not in ignored
+        self._propensity = _ignored
+        if Factor.PROPENSITY not in ignored:
+            measured = snapshot.model.items.propensity
+            self._propensity = _score_itself if measured is None else measured.of
         self._counts_value = Factor.VALUE not in ignored
         self._levers = {} if Factor.LEVER in ignored else _summed((one.label, one.percent) for one in policy.levers)
         self._context_base = 0.0
@@ -92,16 +96,16 @@ class Arbiter:
         context, lever = self._weights_of(
             offer.labels if offer is not None else (), item.labels if item is not None else ()
         )
-        return Factors(max(score, 0.0) if self._counts_propensity else 1.0, context, self._value(offer), lever)
+        return Factors(self._propensity(score), context, self._value(offer), lever)
 
     def _products(self, contenders: Sequence[Contender]) -> list[float]:
-        counts_propensity, weights_of, counts_value = self._counts_propensity, self._weights_of, self._counts_value
+        propensity, weights_of, counts_value = self._propensity, self._weights_of, self._counts_value
         context, lever = weights_of((), ())
         unvalued = self._value(None)
         unlabelled = context * unvalued * lever
         products = []
         for _, offer, _, score, item in contenders:
-            product = (score if score > 0.0 else 0.0) if counts_propensity else 1.0
+            product = propensity(score)
             labels = item.labels if item is not None else ()
             if offer is None and not labels:
                 product *= unlabelled
@@ -143,6 +147,16 @@ class Arbiter:
         for index, count in seen.items():
             scores[index] -= abs(scores[index]) * (1.0 - keep**count)
         return set(seen)
+
+
+def _score_itself(score: float) -> float:
+    """Stand for propensities where the model has none: better than nothing, as higher scores mean more."""
+    return max(score, 0.0)
+
+
+def _ignored(score: float) -> float:
+    del score
+    return 1.0
 
 
 def _priority_first(contenders: Sequence[Contender], scores: Sequence[float]) -> list[float]:

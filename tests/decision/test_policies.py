@@ -1,11 +1,13 @@
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from models.offers import Item, Money, Offer, Placement
 from models.policy import ContextWeight, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
 from models.profile import ProfileEvent
+from models.propensity import Propensity
 from service.decision.arbitration import Factors
 from service.decision.arrangement import AppliedRule
 from service.decision.query import Query, SlateQuery
@@ -53,6 +55,16 @@ def test_arbitration_multiplies_propensity_context_value_and_lever() -> None:
     assert slate[0].score == pytest.approx(0.7 * 1.5 * 4.0 * 1.5, rel=1e-3)
     assert slate[3].factors == pytest.approx(Factors(1.0, 1.2, 0.5, 1.0), rel=1e-3)
     assert slate[4].score == 0.0
+
+
+def test_propensity_is_what_the_model_measured_behind_the_score() -> None:
+    measured = Propensity(np.array([0.5, 1.0], dtype=np.float32), np.array([0.0, 0.25], dtype=np.float32))
+    model = replace(item_model(), propensity=measured)
+    asked = placement(score_mode=ScoreMode.ARBITRATED)
+    slate = slate_of(snapshot(model=model), customer(LISTED), asked, explain=True)
+    assert [choice.factors.propensity for choice in slate[:5] if choice.factors] == pytest.approx(
+        [0.25, 0.2, 0.15, 0.1, 0.05], abs=1e-3
+    )
 
 
 def test_each_factor_can_be_switched_off() -> None:

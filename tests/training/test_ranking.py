@@ -38,7 +38,7 @@ def test_chosen_lists_are_full_sorted_and_keep_room_for_what_is_new(
     candidates, chances = case
     probabilities = np.array(chances, dtype=np.float32)
     room = min(room, size)
-    kept, owners, places = choose(candidates, probabilities, size, room)
+    kept, owners, places = choose(candidates.owners, candidates.groups == NEW, probabilities, size, room)
     for owner in set(candidates.owners.tolist()):
         own = kept[owners == owner]
         available = int((candidates.owners == owner).sum())
@@ -50,7 +50,8 @@ def test_chosen_lists_are_full_sorted_and_keep_room_for_what_is_new(
 
 
 def test_without_room_for_new_the_most_probable_are_chosen() -> None:
-    kept, _, _ = choose(candidates_of([0] * 4, [NEW] * 4), np.array([0.1, 0.4, 0.2, 0.3], dtype=np.float32), 2, 0)
+    scores = np.array([0.1, 0.4, 0.2, 0.3], dtype=np.float32)
+    kept, _, _ = choose(np.zeros(4, dtype=np.int64), np.ones(4, dtype=bool), scores, 2, 0)
     assert kept.tolist() == [1, 3]
 
 

@@ -1,0 +1,149 @@
+"""The only place that knows LightGBM: what it learns from frames, and the one score made of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.learned.frames import FEATURES
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+FIRST_TREES = 15
+"""Trees of the first objective that a first look at a candidate takes."""
+
+_LARGEST_SPEND = 0.995  # quantile of what one purchase was worth that weights are cut at
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSettings:
+    """Bounds the trees: rounds of each objective, the part of spend in the score (0 … 1), the seed.
+
+    ``shift`` is added to the odds, to make up for examples that were left out.
+    """
+
+    binary_rounds: int
+    pairwise_rounds: int
+    revenue_mix: float
+    shift: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Holds candidates whose fate is known, e of them, by customer and moment.
+
+    ``features`` (e, len(FEATURES)) float32; ``labels`` (e,): whether it was bought in the window; ``values`` (e,)
+    float32: what was spent on it then; ``groups`` (g,) int64: how many in a row belong to one customer at one moment.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    values: NDArray[np.float32]
+    groups: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> "Examples":
+        """Give no examples."""
+        empty = np.empty(0, dtype=np.float32)
+        return cls(empty.reshape(0, len(FEATURES)), empty > 0, empty, np.empty(0, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Scores candidates: log-odds of a purchase, mixed with what orders best within one customer."""
+
+    binary: "Booster"
+    pairwise: "Booster"
+    pairwise_scale: float
+    spend: "Booster | None"
+    settings: TreeSettings
+
+    def first_look(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score roughly, (c,): enough to tell which candidates have no chance."""
+        return _predict(self.binary, features, FIRST_TREES)
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score candidates, (c,) float32: higher is better, comparable between customers as far as log-odds are."""
+        odds = _predict(self.binary, features)
+        if self.spend is not None:
+            odds += np.float32(self.settings.revenue_mix) * (_predict(self.spend, features) - odds)
+        order = _predict(self.pairwise, features)
+        return odds + np.float32(self.pairwise_scale) * order + np.float32(self.settings.shift)
+
+    def importances(self) -> dict[str, float]:
+        """Give each feature's share of what the trees of the first objective gained, as JSON, largest first."""
+        gains = self.binary.feature_importance("gain")
+        shares = gains / max(float(gains.sum()), 1e-12)
+        order = np.argsort(-shares, kind="stable")
+        return {FEATURES[place]: round(float(shares[place]), 5) for place in order.tolist()}
+
+
+def grow(examples: Examples, settings: TreeSettings) -> Trees:
+    """Learn from examples; the same examples and settings give the same trees.
+
+    Each objective grows on a thread of its own: LightGBM's threads wait for each other in a loop, and several times as
+    long where a processor is not theirs alone.
+    """
+    pairwise: dict[str, Any] = {"objective": "lambdarank", "lambdarank_truncation_level": 40}
+    with ThreadPoolExecutor() as threads:
+        binary = threads.submit(_boost, examples, {"objective": "binary"}, settings.binary_rounds, settings.seed)
+        order = threads.submit(_boost, examples, pairwise, settings.pairwise_rounds, settings.seed)
+        spend = None
+        if settings.revenue_mix > 0:
+            weights = _spend_weights(examples)
+            spend = threads.submit(
+                _boost, examples, {"objective": "binary"}, settings.binary_rounds, settings.seed, weights
+            )
+    spreads = [float(_predict(grown.result(), examples.features).std()) for grown in (binary, order)]
+    scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
+    return Trees(binary.result(), order.result(), scale, spend.result() if spend else None, settings)
+
+
+def _boost(
+    examples: Examples, objective: dict[str, Any], rounds: int, seed: int, weights: NDArray[np.float32] | None = None
+) -> "Booster":
+    import lightgbm  # noqa: PLC0415 - it takes a second or two, and most commands do without
+
+    parameters = objective | {
+        "learning_rate": 0.08,
+        "num_leaves": 31,
+        "min_data_in_leaf": 100,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "max_bin": 63,
+        "seed": seed % 2**31,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(
+        examples.features,
+        label=examples.labels.astype(np.float32),
+        group=examples.groups,
+        weight=weights,
+        feature_name=list(FEATURES),
+        params=parameters,
+    )
+    return lightgbm.train(parameters, data, num_boost_round=rounds)
+
+
+def _spend_weights(examples: Examples) -> NDArray[np.float32]:
+    """Weigh what was bought by what it was worth, 1 on average; what was not counts 1."""
+    weights = np.ones(len(examples.labels), dtype=np.float32)
+    spent = examples.values[examples.labels]
+    if spent.sum() > 0:
+        spent = np.clip(spent, 0, np.quantile(spent, _LARGEST_SPEND))
+        weights[examples.labels] = spent / max(float(spent.mean()), 1e-9)
+    return weights
+
+
+def _predict(booster: "Booster", features: NDArray[np.float32], trees: int | None = None) -> NDArray[np.float32]:
+    scores = booster.predict(features, raw_score=True, num_iteration=trees, num_threads=1)
+    return np.asarray(scores, dtype=np.float32)
