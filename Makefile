@@ -12,6 +12,8 @@ PYTHON ?= python3
 TESTS ?=
 # More arguments for `dangol demo`, as in `make demo DEMO=--keep`.
 DEMO ?=
+# The folder with the data sets, as in `make bench-quality DATA=../shared/data`.
+DATA ?=
 # `make lock UPGRADE=--upgrade` takes the newest versions that pyproject.toml allows.
 UPGRADE ?=
 
@@ -167,6 +169,10 @@ bench-freshness: $(INSTALLED) ## From an event to the answer that follows it; wh
 .PHONY: bench-customers
 bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its customers, and customers of two ids
 	@$(RUN) benchmarks.bench_customers
+
+.PHONY: bench-quality
+bench-quality: $(INSTALLED) ## Quality on published data against papers and trivial lists (DATA=the folder with the sets)
+	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"
 
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README

@@ -132,7 +132,8 @@ def test_local_ease_with_everyone_as_neighbour_is_a_ridge_regression(seed: int, 
 
 
 def test_local_ease_learns_only_what_is_to_be_proposed() -> None:
-    histories, wanted = checkerboard(), np.arange(ITEMS) < 5
+    histories = checkerboard()
+    wanted = csr_matrix(histories.toarray() * (np.arange(ITEMS) < 5).astype(np.float32))
     everything = learn_local_ease(histories, LocalEaseSettings(), 1, 1).weights.toarray()
     some = learn_local_ease(histories, LocalEaseSettings(), 1, 1, wanted).weights.toarray()
     assert np.allclose(some[:, :5], everything[:, :5])
@@ -153,6 +154,16 @@ def test_the_filter_keeps_each_proposed_items_largest_weights() -> None:
     two = learn_filter(matrix, FilterSettings(neighbors=2), 1).weights.toarray()
     assert (np.count_nonzero(two, axis=0) == 2).all()
     assert np.allclose(two.max(axis=0), everything.max(axis=0))
+
+
+def test_one_behaviour_foresees_another() -> None:
+    views = csr_matrix(np.array([[1, 0, 0], [1, 0, 0], [0, 0, 1]], dtype=np.float32))
+    purchases = csr_matrix(np.array([[0, 1, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32))
+    by_filter = learn_filter(views, FilterSettings(), 1, purchases).weights.toarray()
+    by_ease = learn_local_ease(views, LocalEaseSettings(), 1, 1, purchases).weights.toarray()
+    for weights in (by_filter, by_ease):
+        assert weights[0, 1] > 0
+        assert np.count_nonzero(weights) == 1
 
 
 def test_bm25_holds_back_customers_who_like_everything() -> None:

@@ -1,7 +1,5 @@
 """How often items meet in one history, degrees taken out: what all linear item models are learned from."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -10,35 +8,22 @@ MAXIMAL_PAIRS = 100_000_000
 """Pairs of items that are held, 8 bytes each; histories are thinned where there would be more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """Holds a matrix with the degrees taken out, and the degrees.
-
-    ``matrix`` (customers, items) float32 is D_u^-a · R · D_i^-b; ``item_degrees`` (items,) float32 are the sums of the
-    columns of R, 1 where there is nothing.
-    """
-
-    matrix: csr_matrix
-    item_degrees: NDArray[np.float32]
+def degrees_of(matrix: csr_matrix) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Add up the rows (customers,) and the columns (items,) of a matrix, 1 where there is nothing."""
+    owners = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return _sums(owners, matrix.data, matrix.shape[0]), _sums(matrix.indices, matrix.data, matrix.shape[1])
 
 
-def normalise(matrix: csr_matrix, customer_exponent: float, item_exponent: float) -> Normalised:
-    """Divide each cell by the powers of its customer's and its item's degree.
-
-    With the exponents .5 and .5 this is the symmetric normalisation of a bipartite graph; others suit shops better.
-    """
-    lengths = np.diff(matrix.indptr)
-    owners = np.repeat(np.arange(matrix.shape[0]), lengths)
-    customer_degrees = _degrees(owners, matrix.data, matrix.shape[0])
-    item_degrees = _degrees(matrix.indices, matrix.data, matrix.shape[1])
-    data = matrix.data * np.repeat(customer_degrees ** np.float32(-customer_exponent), lengths)
-    data *= (item_degrees ** np.float32(-item_exponent))[matrix.indices]
-    return Normalised(csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape), item_degrees)
+def scaled(matrix: csr_matrix, by_row: NDArray[np.float32], by_column: NDArray[np.float32]) -> csr_matrix:
+    """Multiply rows and columns with factors; the cells stay where they are."""
+    data = matrix.data * np.repeat(by_row, np.diff(matrix.indptr))
+    data *= by_column[matrix.indices]
+    return csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def count_pairs(matrix: csr_matrix) -> csr_matrix:
-    """Multiply a matrix (customers, items) with itself: RᵀR (items, items) float32, columns ascending in each row."""
-    pairs: csr_matrix = (matrix.T.tocsr() @ matrix).tocsr()
+def count_pairs(left: csr_matrix, right: csr_matrix) -> csr_matrix:
+    """Multiply two matrices (customers, items): LᵀR (items, items) float32, columns ascending in each row."""
+    pairs: csr_matrix = (left.T.tocsr() @ right).tocsr()
     pairs.sort_indices()
     return pairs
 
@@ -68,6 +53,6 @@ def _longest_within(lengths: NDArray[np.int64], pairs: int) -> int:
     return low
 
 
-def _degrees(rows: NDArray[np.integer], values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def _sums(rows: NDArray[np.integer], values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     sums = np.bincount(rows, weights=values, minlength=count)
     return np.where(sums > 0, sums, 1).astype(np.float32)

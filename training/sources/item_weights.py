@@ -20,13 +20,6 @@ class ItemWeights:
         return scores
 
 
-def scale(weights: csr_matrix, by_row: NDArray[np.float32], by_column: NDArray[np.float32]) -> csr_matrix:
-    """Multiply rows and columns with (items,) factors each."""
-    data = weights.data * np.repeat(by_row, np.diff(weights.indptr))
-    data *= by_column[weights.indices]
-    return csr_matrix((data, weights.indices, weights.indptr), shape=weights.shape)
-
-
 def keep_largest(weights: csr_matrix, count: int) -> csr_matrix:
     """Keep each column's ``count`` largest weights, of equal ones any but always the same; the diagonal goes."""
     columns = weights.tocsc()

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from training.sources.item_pairs import count_pairs, normalise, thin
-from training.sources.item_weights import ItemWeights, keep_largest, scale
+from training.sources.item_pairs import count_pairs, degrees_of, scaled, thin
+from training.sources.item_weights import ItemWeights, keep_largest
 
 _BM25_DAMPING, _BM25_LENGTHS = 100.0, 0.8
 
@@ -28,24 +28,33 @@ COSINE = FilterSettings(customer_exponent=0.0, history_exponent=0.5, proposed_ex
 """On cells of 0 and 1 the cosine of the items' columns."""
 
 
-def learn_filter(matrix: csr_matrix, settings: FilterSettings, seed: int) -> ItemWeights:
-    """Weigh items by D_i^-b · RᵀD_u^-aR · D_i^-c of a matrix R (customers, items), no cell below 0, without diagonal.
+def learn_filter(
+    matrix: csr_matrix, settings: FilterSettings, seed: int, targets: csr_matrix | None = None
+) -> ItemWeights:
+    """Weigh items by D_i^-b · RᵀD_u^-aT · D_j^-c of matrices (customers, items), no cell below 0, without diagonal.
 
+    ``matrix`` is R, degrees D_u and D_i; ``targets`` is T, degrees D_j: what is foreseen from R, R itself when None.
     Only each proposed item's ``neighbors`` largest weights stay (as in Sarwar and others 2001; the exponents as in
     linear graph filters, e.g. Shen and others 2021, GF-CF).
     """
-    normalised = normalise(thin(matrix, seed), settings.customer_exponent / 2, 0)
-    degrees = normalised.item_degrees
-    pairs = count_pairs(normalised.matrix)
-    by_row, by_column = (
-        degrees ** np.float32(-power) for power in (settings.history_exponent, settings.proposed_exponent)
+    known = thin(matrix, seed)
+    targets = known if targets is None else targets
+    customers, items = degrees_of(known)
+    by_customer = customers ** np.float32(-settings.customer_exponent)
+    by_row = items ** np.float32(-settings.history_exponent)
+    by_column = degrees_of(targets)[1] ** np.float32(-settings.proposed_exponent)
+    return ItemWeights(
+        keep_largest(
+            count_pairs(scaled(known, by_customer, by_row), scaled(targets, np.ones_like(customers), by_column)),
+            settings.neighbors,
+        )
     )
-    return ItemWeights(keep_largest(scale(pairs, by_row, by_column), settings.neighbors))
 
 
 def learn_bm25(matrix: csr_matrix, neighbors: int, seed: int) -> ItemWeights:
     """Weigh items by the inner product of their columns after Okapi BM25: items as documents, customers as words."""
-    return ItemWeights(keep_largest(count_pairs(_bm25(thin(matrix, seed))), neighbors))
+    weighted = _bm25(thin(matrix, seed))
+    return ItemWeights(keep_largest(count_pairs(weighted, weighted), neighbors))
 
 
 def _bm25(matrix: csr_matrix) -> csr_matrix:

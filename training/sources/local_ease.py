@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, triu
 from threadpoolctl import threadpool_limits
 
-from training.sources.item_pairs import count_pairs, normalise, thin
-from training.sources.item_weights import ItemWeights, scale
+from training.sources.item_pairs import count_pairs, degrees_of, scaled, thin
+from training.sources.item_weights import ItemWeights
 
 _ITEMS_PER_BATCH = 256
 
@@ -21,7 +21,7 @@ class LocalEaseSettings:
     ``proposed_exponent`` gives popularity back to the items proposed; with ``item_exponent`` all of it would come back.
     """
 
-    customer_exponent: float = 0.6
+    customer_exponent: float = 0.4
     item_exponent: float = 0.25
     proposed_exponent: float = 0.15
     regularization: float = 10.0
@@ -33,50 +33,61 @@ def learn_local_ease(
     settings: LocalEaseSettings,
     seed: int,
     threads: int,
-    proposed: NDArray[np.bool_] | None = None,
+    targets: csr_matrix | None = None,
 ) -> ItemWeights:
     """Foresee each item's column from its neighbours' columns: EASE (Steck 2019) where only the nearest items speak.
 
-    ``matrix`` (customers, items), no cell below 0. With R̃ = D_u^-a/2 · R · D_i^-b and G = R̃ᵀR̃, item j's weights solve
-    (G_NN + λI) w = G_Nj, N its largest cells of G. The work grows linearly with the catalogue, that of EASE with its
-    cube. ``proposed`` (items,) tells which items to learn; the others get no weights. None: all.
+    ``matrix`` is R, ``targets`` T, both (customers, items) with no cell below 0: what is foreseen from R, R itself when
+    None; where a column of T is empty, nothing is learned. With R̃ = D_u^-a/2 · R · D_i^-b, T̃ alike and G = R̃ᵀR̃, item
+    j's weights solve (G_NN + λI) w = (R̃ᵀT̃)_Nj, N the largest of that column. The work grows linearly with the
+    catalogue, that of EASE with its cube.
     """
-    normalised = normalise(thin(matrix, seed), settings.customer_exponent / 2, settings.item_exponent)
+    known = thin(matrix, seed)
     # Rare items first: each pair is then held at the rarer one, and no row of the upper half is long.
-    order = np.argsort(np.bincount(matrix.indices, minlength=matrix.shape[1]), kind="stable")
-    regressions = _Regressions.over(normalised.matrix[:, order], settings)
-    wanted = np.arange(len(order)) if proposed is None else np.flatnonzero(proposed[order])
-    batches = [wanted[first : first + _ITEMS_PER_BATCH] for first in range(0, len(wanted), _ITEMS_PER_BATCH)]
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        solved = list(pool.map(regressions.solve, batches))
-    rows, columns = (order[np.concatenate([part[place] for part in solved])] for place in (0, 1))
-    values = np.concatenate([part[2] for part in solved])
-    weights = csr_matrix((values, (rows, columns)), shape=(len(order), len(order)))
-    degrees = normalised.item_degrees
-    by_row, by_column = (
-        degrees ** np.float32(-settings.item_exponent),
-        degrees ** np.float32(settings.proposed_exponent),
+    order = np.argsort(np.bincount(known.indices, minlength=known.shape[1]), kind="stable")
+    customers, items = degrees_of(known)
+    by_customer, by_item = (
+        customers ** np.float32(-settings.customer_exponent / 2),
+        items ** np.float32(-settings.item_exponent),
     )
-    return ItemWeights(scale(weights, by_row, by_column))
+    inputs = scaled(known, by_customer, by_item)[:, order]
+    pairs = count_pairs(inputs, inputs)
+    wanted, crossed = items, pairs
+    if targets is not None:
+        wanted = degrees_of(targets)[1]
+        crossed = count_pairs(
+            scaled(targets, by_customer, wanted ** np.float32(-settings.item_exponent))[:, order], inputs
+        )
+    weights = _Regressions.of(pairs, crossed, settings).solve_all(threads)
+    back = np.argsort(order)
+    return ItemWeights(scaled(weights[back][:, back], by_item, wanted ** np.float32(settings.proposed_exponent)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Regressions:
-    """Holds G: all of it, its upper half, its diagonal, and the ridge on that."""
+    """Holds what all regressions need: the upper half of G, its diagonal with the ridge on it, and T̃ᵀR̃."""
 
-    pairs: csr_matrix
     upper: csr_matrix
     diagonal: NDArray[np.float32]
-    ridge: np.float32
+    crossed: csr_matrix
     neighbors: int
 
     @classmethod
-    def over(cls, matrix: csr_matrix, settings: LocalEaseSettings) -> "_Regressions":
-        pairs = count_pairs(matrix)
+    def of(cls, pairs: csr_matrix, crossed: csr_matrix, settings: LocalEaseSettings) -> "_Regressions":
         diagonal = pairs.diagonal()
         known = max(int((diagonal > 0).sum()), 1)
         ridge = np.float32(settings.regularization * diagonal.sum(dtype=np.float64) / known)
-        return cls(pairs, triu(pairs, 1, format="csr"), diagonal, ridge, settings.neighbors)
+        return cls(triu(pairs, 1, format="csr"), diagonal + ridge, crossed, settings.neighbors)
+
+    def solve_all(self, threads: int) -> csr_matrix:
+        """Give the weights (items, items), row: the neighbour that speaks, column: the item foreseen."""
+        items = np.flatnonzero(np.diff(self.crossed.indptr))
+        batches = [items[first : first + _ITEMS_PER_BATCH] for first in range(0, len(items), _ITEMS_PER_BATCH)]
+        with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+            solved = list(pool.map(self.solve, batches))
+        nothing = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+        rows, columns, values = (np.concatenate(parts) for parts in zip(nothing, *solved, strict=True))
+        return csr_matrix((values, (rows, columns)), shape=self.crossed.shape)
 
     def solve(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Give the weights of some items: neighbour, item and weight, aligned."""
@@ -90,15 +101,15 @@ class _Regressions:
             systems[place, :count, :count] = self.upper[near][:, near].toarray()
         systems += systems.transpose(0, 2, 1)
         diagonal = np.arange(self.neighbors)
-        systems[:, diagonal, diagonal] = np.where(nearest >= 0, self.diagonal[nearest] + self.ridge, 1)
+        systems[:, diagonal, diagonal] = np.where(nearest >= 0, self.diagonal[nearest], 1)
         weights = np.linalg.solve(systems, targets[:, :, np.newaxis])[:, :, 0]
         owners, places = np.nonzero(nearest >= 0)
         return nearest[owners, places], items[owners], weights[owners, places]
 
     def _nearest(self, item: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Give the rows that the item meets most, ascending, and how much."""
-        row = slice(self.pairs.indptr[item], self.pairs.indptr[item + 1])
-        near, values = self.pairs.indices[row], self.pairs.data[row]
+        row = slice(self.crossed.indptr[item], self.crossed.indptr[item + 1])
+        near, values = self.crossed.indices[row], self.crossed.data[row]
         others = np.flatnonzero(near != item)
         if len(others) > self.neighbors:
             largest = np.argpartition(values[others], len(others) - self.neighbors)[-self.neighbors :]

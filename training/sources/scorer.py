@@ -53,12 +53,18 @@ def histories_of(chunk: Chunk) -> csr_matrix:
 def best_of(scores: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Give columns and values of each row's highest, best first, equal ones as they stand: (n, min(count, items))."""
     count = min(count, scores.shape[1])
-    rows = np.argpartition(-scores, count - 1, axis=1)[:, :count] if count < scores.shape[1] else _all_columns(scores)
-    rows.sort(axis=1)
+    rows = np.nonzero(are_best(scores, count))[1].reshape(len(scores), count)
     best = np.take_along_axis(scores, rows, axis=1)
     order = np.argsort(-best, axis=1, kind="stable")
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
-def _all_columns(scores: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.tile(np.arange(scores.shape[1]), (len(scores), 1))
+def are_best(scores: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Mark exactly ``count`` of the highest in each row, of equal ones the first."""
+    # Sorting values is vectorised; partitions are not cheaper, and crawl where most values are equal, as zeros are.
+    least = np.sort(scores, axis=1)[:, scores.shape[1] - count, np.newaxis]
+    marked = scores > least
+    missing = count - marked.sum(axis=1, dtype=np.int32)
+    equal = scores == least
+    marked |= equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= missing[:, np.newaxis])
+    return marked

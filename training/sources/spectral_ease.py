@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from training.sources.item_pairs import normalise
+from training.sources.item_pairs import degrees_of, scaled
 
 _COLUMNS_PER_PIECE = 128
 _OVERSAMPLING = 32
@@ -17,10 +17,14 @@ _SWEEPS = 2
 
 @dataclass(frozen=True, slots=True)
 class SpectralEaseSettings:
-    """Says how far degrees count, how many singular vectors are kept, and λ as a share of the largest eigenvalue."""
+    """Says how far degrees count, how many singular vectors are kept, and λ as a share of the largest eigenvalue.
+
+    ``proposed_exponent`` gives popularity to the items proposed.
+    """
 
     customer_exponent: float = 0.6
     item_exponent: float = 0.25
+    proposed_exponent: float = 0.0
     regularization: float = 0.03
     rank: int = 768
 
@@ -45,20 +49,41 @@ class SpectralEase:
         return scores
 
 
-def learn_spectral_ease(matrix: csr_matrix, settings: SpectralEaseSettings, seed: int, threads: int) -> SpectralEase:
-    """Take EASE's solution, B = I - P / diag(P) with P = (G + λI)^-1, on the strongest eigenvectors of G = R̃ᵀR̃ alone.
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Holds the strongest eigenvalues of R̃ᵀR̃, falling, their vectors (items, rank), and the degrees of the items."""
 
-    ``matrix`` (customers, items), no cell below 0; R̃ = D_u^-a/2 · R · D_i^-b. With G ≈ VΛVᵀ the weights are
-    VhVᵀ, h = Λ / (Λ + λ), each column divided by 1 - its diagonal (Steck 2019; Woodbury).
-    """
-    normalised = normalise(matrix, settings.customer_exponent / 2, settings.item_exponent)
-    values, vectors = strongest_eigenvectors(normalised.matrix, settings.rank, seed, threads)
-    kept = values / (values + settings.regularization * max(float(values.max(initial=0)), 1e-12))
-    own = np.einsum("ij,j,ij->i", vectors, kept, vectors)
-    powers = normalised.item_degrees[:, np.newaxis] ** np.float32(settings.item_exponent)
-    shrunk = vectors * kept
-    outputs = vectors / (1 - own)[:, np.newaxis]
-    return SpectralEase(shrunk / powers, outputs, own / (1 - own) / powers[:, 0])
+    values: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    item_degrees: NDArray[np.float32]
+
+    def ease(self, settings: SpectralEaseSettings) -> SpectralEase:
+        """Take EASE's solution, B = I - P / diag(P) with P = (G + λI)^-1, on these eigenvectors of G alone.
+
+        With G ≈ VΛVᵀ the weights are VhVᵀ, h = Λ / (Λ + λ), each column divided by 1 - its diagonal (Steck 2019).
+        """
+        ridge = settings.regularization * max(float(self.values.max(initial=0)), 1e-12)
+        kept = self.values / (self.values + np.float32(ridge))
+        shrunk = self.vectors * kept
+        diagonal = np.einsum("ij,ij->i", self.vectors, shrunk)
+        by_column = self.item_degrees ** np.float32(settings.proposed_exponent) / (1 - diagonal)
+        by_row = self.item_degrees ** np.float32(-settings.item_exponent)
+        return SpectralEase(
+            shrunk * by_row[:, np.newaxis], self.vectors * by_column[:, np.newaxis], diagonal * by_row * by_column
+        )
+
+
+def find_spectrum(matrix: csr_matrix, settings: SpectralEaseSettings, seed: int, threads: int) -> Spectrum:
+    """Find the spectrum of a matrix (customers, items), no cell below 0, with R̃ = D_u^-a/2 · R · D_i^-b."""
+    customers, items = degrees_of(matrix)
+    by_customer = customers ** np.float32(-settings.customer_exponent / 2)
+    normalised = scaled(matrix, by_customer, items ** np.float32(-settings.item_exponent))
+    return Spectrum(*strongest_eigenvectors(normalised, settings.rank, seed, threads), items)
+
+
+def learn_spectral_ease(matrix: csr_matrix, settings: SpectralEaseSettings, seed: int, threads: int) -> SpectralEase:
+    """Find the spectrum and take EASE's solution on it."""
+    return find_spectrum(matrix, settings, seed, threads).ease(settings)
 
 
 def strongest_eigenvectors(
