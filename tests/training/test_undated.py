@@ -201,7 +201,8 @@ class TestPairRanker:
         rows = np.flatnonzero(np.diff(held.indptr))
         lists = ranker.lists(rows, left.targets, 10)
         assert recall(hits_of(lists, labels_of(held[rows])), 10).value > 0.5
-        assert not np.asarray(left.targets[rows[:, np.newaxis], np.maximum(lists, 0)].toarray() * (lists >= 0)).any()
+        bought = left.targets.toarray()[rows[:, np.newaxis], np.maximum(lists, 0)]
+        assert not (bought * (lists != NOTHING)).any()
 
     def test_hides_what_is_hidden(self) -> None:
         behaviors = shop()
