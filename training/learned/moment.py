@@ -21,7 +21,7 @@ LONGEST_HISTORY = 150
 _RIDGE_WINDOWS = (1, 2, 3, 12, 13)
 """Windows that first purchases are learned from, counted back from the cut: the last ones, and those of last year."""
 
-_EASE = LocalEaseSettings(regularization=3.0, proposed_exponent=0.25)
+_EASE = LocalEaseSettings(customer_exponent=0.6, regularization=3.0, proposed_exponent=0.25)
 _SLOW, _MIDDLE, _QUICK = 500.0, 120.0, 30.0
 """Half-lives in days of the histories that tell taste, what is due next, and what is bought lately."""
 

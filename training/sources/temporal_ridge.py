@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from training.sources.item_pairs import normalise
-from training.sources.item_weights import ItemWeights, scale
+from training.sources.item_pairs import degrees_of, scaled
+from training.sources.item_weights import ItemWeights
 
 _ITEMS_PER_BATCH = 256
 
@@ -27,13 +27,14 @@ def learn_temporal_ridge(histories: csr_matrix, targets: csr_matrix, settings: T
     With X = histories · D_i^-b and G = XᵀX, item j's weights solve (G_NN + λI) w = (Xᵀ targets)_Nj, N its largest cells
     there. Unlike an autoencoder's, the weights know what comes first.
     """
-    normalised = normalise(histories, 0, settings.item_exponent)
-    inner, across = _product(normalised.matrix, normalised.matrix), _product(normalised.matrix, targets)
+    customers, items = degrees_of(histories)
+    by_item = items ** np.float32(-settings.item_exponent)
+    inputs = scaled(histories, np.ones_like(customers), by_item)
+    inner, across = _product(inputs, inputs), _product(inputs, targets)
     diagonal = np.diagonal(inner)
     ridge = settings.regularization * float(diagonal.sum(dtype=np.float64)) / max(int((diagonal > 0).sum()), 1)
     weights = _solve(inner, across, np.float32(max(ridge, 1e-6)), min(settings.neighbors, len(inner)))
-    by_row = normalised.item_degrees ** np.float32(-settings.item_exponent)
-    return ItemWeights(scale(weights, by_row, np.ones_like(by_row)))
+    return ItemWeights(scaled(weights, by_item, np.ones_like(by_item)))
 
 
 def _solve(inner: NDArray[np.float32], across: NDArray[np.float32], ridge: np.float32, count: int) -> csr_matrix:
