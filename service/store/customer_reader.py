@@ -9,20 +9,18 @@ from typing import Any
 from models.errors import UnavailableError
 from models.profile import EMPTY_PROFILE
 from service.store import candidate_codec, keys, profile_codec
-from service.store.address import Topology
-from service.store.clients import AsyncClient
+from service.store.bulk_reads import Values, bulk_reads
 from service.store.connection import AsyncConnection
 from service.store.customer_state import UNKNOWN, CustomerState
 from service.store.faults import reaching_redis
 from service.store.generation_record import GenerationRecord
 
 MAXIMAL_BATCHES = 4
-"""How many MGETs are in flight, large ones included."""
-LARGE_BATCH_KEYS = 512
-"""Above this many keys a batch is large: others may overtake it."""
-SHARING_SECONDS = 0.005
-"""While a batch that is not large is younger than this, reads wait for its end and share the next: a command costs
-more than the keys in it. An older one is overtaken, as its connection may have lost a packet."""
+"""How many MGETs are in flight."""
+PACE_SECONDS = 0.002
+"""Between the beginnings of two batches: a command costs more than the keys in it, and a busy server hands its calls
+over one by one, so that without a pace each would have a command of its own. A read that comes after a pause waits
+for nothing."""
 PATIENT_TURNS = 8
 """Turns of the event loop after a timeout before a read is given up. A busy loop notices the timeout before the answer
 that has been waiting in the socket; these turns, microseconds when nothing waits, are what taking the answer needs."""
@@ -41,32 +39,36 @@ class CustomerRead:
     customers: Sequence[CustomerState]
 
 
+_Found = tuple[bytes | None, Values]
+"""Is what one read is answered with: the value of its pointer key, and those of its other keys in order."""
+
+
 class _Pending:
-    """Is one read that waits for its part of a batch: a pointer key, then some keys for each customer."""
+    """Is one read that waits for its part of a batch: a pointer key, and some keys for each customer."""
 
-    __slots__ = ("future", "keys", "tenant")
+    __slots__ = ("future", "names", "pointer")
 
-    def __init__(self, tenant: str, keys_: list[str], future: asyncio.Future[list[bytes | None]]) -> None:
-        self.tenant = tenant
-        self.keys = keys_
+    def __init__(self, pointer: str, names: Sequence[str], future: asyncio.Future[_Found]) -> None:
+        self.pointer = pointer
+        self.names = names
         self.future = future
 
 
 class CustomerReader:
-    """Reads customers. All reads of one tick of the event loop share one MGET (on a Cluster, one per hash tag).
+    """Reads customers. All reads of one moment share one MGET (on a Cluster, one per hash tag).
 
     A batch belongs to nobody: whoever gives up waiting only stops waiting. The command runs on to its answer or to
     the client's own timeout, so no reply is ever left on a connection for somebody else to read. Use it from one
     event loop only; its connection should be one of its own with a short timeout.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._client = connection.client
-        self._is_cluster = connection.topology is Topology.CLUSTER
+    def __init__(self, connection: AsyncConnection, timeout: float = 0.25) -> None:
+        """``timeout`` (seconds) bounds each command, after which its connection is given up."""
+        self._reads = bulk_reads(connection, timeout)
         self._waiting: deque[_Pending] = deque()
         self._flush_scheduled = False
+        self._next_flush = 0.0
         self._batches: set[asyncio.Task[None]] = set()
-        self._small_batches: dict[asyncio.Task[None], float] = {}
         self._pointer_keys: dict[str, str] = {}
         self._last_pointer: tuple[bytes, int] = (b"", 0)
 
@@ -82,20 +84,18 @@ class CustomerReader:
         ]
         return CustomerRead(pointer, states)
 
-    async def values(self, tenant: str, names: Sequence[str], timeout: float) -> tuple[int | None, list[bytes | None]]:
+    async def values(self, tenant: str, names: Sequence[str], timeout: float) -> tuple[int | None, Values]:
         """Read some keys of customers, and the generation that is live. UnavailableError as :meth:`read`."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[bytes | None]] = loop.create_future()
-        self._waiting.append(_Pending(tenant, [self._pointer_key(tenant), *names], future))
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            loop.call_soon(self._flush)
+        future: asyncio.Future[_Found] = loop.create_future()
+        self._waiting.append(_Pending(self._pointer_key(tenant), names, future))
+        self._schedule_flush(loop)
         alarm = loop.call_later(timeout, _give_up, future, PATIENT_TURNS)
         try:
-            values = await future
+            pointer, values = await future
         finally:
             alarm.cancel()
-        return self._pointer_of(values[0]), values[1:]
+        return self._pointer_of(pointer), values
 
     async def aclose(self) -> None:
         """Wait for what is in flight. Reads that begin later fail with their timeout."""
@@ -108,21 +108,27 @@ class CustomerReader:
             pointer = self._pointer_keys[tenant] = keys.MetaKeys(tenant).pointer
         return pointer
 
+    def _schedule_flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._flush_scheduled:
+            return
+        self._flush_scheduled = True
+        wait = self._next_flush - loop.time()
+        if wait > 0:
+            loop.call_later(wait, self._flush)
+        else:
+            loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         """Send what waits, as far as batches are free; the end of a batch comes back here."""
         self._flush_scheduled = False
         loop = asyncio.get_running_loop()
-        while self._waiting and len(self._batches) < MAXIMAL_BATCHES and not self._is_sharing(loop.time()):
+        self._next_flush = loop.time() + PACE_SECONDS
+        while self._waiting and len(self._batches) < MAXIMAL_BATCHES:
             batch = self._next_batch()
             if batch:
                 task = loop.create_task(self._run(batch))
                 self._batches.add(task)
-                if sum(len(pending.keys) for pending in batch) <= LARGE_BATCH_KEYS:
-                    self._small_batches[task] = loop.time()
                 task.add_done_callback(self._batch_ended)
-
-    def _is_sharing(self, now: float) -> bool:
-        return any(now - begin < SHARING_SECONDS for begin in self._small_batches.values())
 
     def _next_batch(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -131,13 +137,13 @@ class CustomerReader:
             pending = self._waiting.popleft()
             if not pending.future.done():
                 batch.append(pending)
-                size += len(pending.keys)
+                size += len(pending.names)
         return batch
 
     def _batch_ended(self, task: asyncio.Task[None]) -> None:
         self._batches.discard(task)
-        self._small_batches.pop(task, None)
-        self._flush()
+        if self._waiting:
+            self._schedule_flush(asyncio.get_running_loop())
 
     async def _run(self, batch: list[_Pending]) -> None:
         problem = "Redis was not asked"
@@ -152,13 +158,15 @@ class CustomerReader:
                     pending.future.set_exception(UnavailableError(problem))
 
     async def _fetch(self, batch: list[_Pending]) -> None:
-        names = [name for pending in batch for name in pending.keys]
-        values = await (_fetch_by_tag(self._client, names) if self._is_cluster else _fetch(self._client, names))
-        start = 0
+        pointers = dict.fromkeys(pending.pointer for pending in batch)
+        names = [*pointers, *(name for pending in batch for name in pending.names)]
+        values = await self._reads.get(names)
+        found = dict(zip(pointers, values, strict=False))
+        start = len(pointers)
         for pending in batch:
-            end = start + len(pending.keys)
+            end = start + len(pending.names)
             if not pending.future.done():
-                pending.future.set_result(values[start:end])
+                pending.future.set_result((found[pending.pointer], values[start:end]))
             start = end
 
     def _pointer_of(self, value: bytes | None) -> int | None:
@@ -187,22 +195,3 @@ def decode_state(customer_id: str, candidates: bytes | None, profile: bytes | No
         None if candidates is None else candidate_codec.decode(candidates, digest),
         EMPTY_PROFILE if profile is None else profile_codec.decode(profile, digest),
     )
-
-
-async def _fetch(client: AsyncClient, names: list[str]) -> list[bytes | None]:
-    values: list[bytes | None] = await client.execute_command("MGET", *names)
-    return values
-
-
-async def _fetch_by_tag(client: AsyncClient, names: list[str]) -> list[bytes | None]:
-    """Read from a Cluster: one MGET for the keys of each hash tag, all at once."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name[name.index("{") : name.index("}")], []).append(place)
-    groups = list(places.values())
-    answers = await asyncio.gather(*(_fetch(client, [names[place] for place in group]) for group in groups))
-    values: list[bytes | None] = [None] * len(names)
-    for group, answer in zip(groups, answers, strict=True):
-        for place, value in zip(group, answer, strict=True):
-            values[place] = value
-    return values

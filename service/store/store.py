@@ -48,7 +48,7 @@ class Store:
         commands = connect(settings)
         blocking = connect_blocking(settings, timeout=JOB_TIMEOUT)
         return cls(
-            customers=CustomerReader(reads),
+            customers=CustomerReader(reads, settings.read_timeout),
             events=EventLog(commands, event_settings),
             catalog=CatalogStore(commands),
             budgets=BudgetStore(commands),
