@@ -62,6 +62,7 @@ class Parts:
     housekeeping: Housekeeping
     exposures: Exposures
     metrics: CollectorRegistry
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,11 @@ async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
             await parts.snapshots.refresh()
             await parts.caps.refresh()
             with _metrics(settings, parts.metrics) as metrics_port, _tasks(parts) as tasks:
-                yield Running(parts, tasks, metrics_port)
-                await parts.exposures.flush()
+                try:
+                    yield Running(parts, tasks, metrics_port)
+                    await parts.exposures.flush()
+                finally:
+                    parts.telemetry.flush()
 
 
 def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> Parts:
@@ -142,7 +146,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     )
     telemetry.watch(admission, lambda: snapshots.generation, lambda: snapshots.age)
     dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
-    return Parts(dispatcher, health, admission, snapshots, reads, caps, housekeeping, exposures, registry)
+    return Parts(dispatcher, health, admission, snapshots, reads, caps, housekeeping, exposures, registry, telemetry)
 
 
 @contextlib.contextmanager

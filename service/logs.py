@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line, on standard error."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -12,6 +13,7 @@ import structlog
 
 _LEVELS = logging.getLevelNamesMapping()
 # Made once: json.dumps with options would make an encoder per line.
+_GATHERING_SECONDS = 0.1
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -34,8 +36,24 @@ def _as_line(_logger: object, _method: str, entry: Mapping[str, Any]) -> str:
     return _encode(entry)
 
 
-def write_call(facts: Mapping[str, str | int | float]) -> None:
-    """Write the line of one call, as structlog would but for a fifth of its cost: there is one for every call."""
-    parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
-    time = datetime.now(UTC).isoformat()
-    sys.stderr.write(f'{{"event":"call","level":"info","timestamp":"{time}"{"".join(parts)}}}\n')
+class CallLog:
+    """Writes the line of each call as structlog would, for a fraction of its cost: there is one for every call.
+
+    Lines are gathered and written together, at most 100 ms later. Use it inside a running event loop.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def write(self, facts: Mapping[str, str | int | float]) -> None:
+        """Take one line in."""
+        parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
+        time = datetime.now(UTC).isoformat()
+        if not self._lines:
+            asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self.flush)
+        self._lines.append(f'{{"event":"call","level":"info","timestamp":"{time}"{"".join(parts)}}}\n')
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        lines, self._lines = self._lines, []
+        sys.stderr.write("".join(lines))

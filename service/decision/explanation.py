@@ -1,7 +1,6 @@
 """From what is really known of a customer to the reasons shown: no evidence, no "because"."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, Source
 from models.item_model import EVERYONE
@@ -28,19 +27,14 @@ _WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
 }
 
 
-@lru_cache(maxsize=65_536)
-def _single(code: ReasonCode, item_id: str) -> tuple[Reason, ...]:
-    """Give the one reason that rests on one item; the same items come again and again."""
-    return (Reason(code, (item_id,)),)
-
-
 class Explainer:
     """Explains the items of one request."""
 
     def __init__(
         self, snapshot: Snapshot, customer: Customer, history: History, context_rows: Sequence[int], segment: str
     ) -> None:
-        self._ids = snapshot.slots.ids
+        self._slots = slots = snapshot.slots
+        self._ids = slots.ids
         self._items = snapshot.model.items
         self._history = history
         self._context_rows = context_rows
@@ -56,11 +50,12 @@ class Explainer:
         if kind == CONTEXT_SOURCE:
             return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(slot, self._context_rows))
         if kind == _REBUY:
-            return _single(ReasonCode.BOUGHT_BEFORE, self._ids[slot])
+            return self._slots.bought_before[slot]
         if evidence < len(self._evidence):  # NO_EVIDENCE is beyond any list
             packed = self._evidence[evidence]
-            code = ReasonCode.VIEWED if packed & VIEWED_FLAG else ReasonCode.BOUGHT
-            return _single(code, self._ids[packed & ~VIEWED_FLAG])
+            if packed & VIEWED_FLAG:
+                return self._slots.viewed[packed & ~VIEWED_FLAG]
+            return self._slots.bought[packed]
         return _WITHOUT_EVIDENCE.get(kind, ())
 
     def every(self, ranked: Ranked) -> tuple[Reason, ...]:

@@ -51,6 +51,14 @@ class ItemFacts:
         """Give those of the named facts of an item that are known."""
         return item_facts(self._slots.ids[slot], self.at(slot), names)
 
+    def id_of(self, slot: int) -> str:
+        """Give the id of a slot's item."""
+        return self._slots.ids[slot]
+
+    def shows(self, slot: int) -> bool:
+        """Tell whether the shop has an item: a catalogue with items decides, an empty one leaves it to the model."""
+        return self._slots.ids[slot] in self._items if self._items else slot < self._slots.row_count
+
     def covered(self, item_filter: ItemFilter, condition: Condition | None = None) -> NDArray[np.uint32]:
         """Give the slots of the most popular items that a filter covers, best first, shape (at most 64,).
 

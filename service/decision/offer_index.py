@@ -2,6 +2,8 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,15 @@ from models.offers import Audience, Item, Offer, OfferStatus
 from models.terms import CapEvent
 from service.decision.indexed_offer import IndexedOffer, work_out
 from service.decision.item_facts import ItemFacts
+from service.decision.pairing import Pairing
 from service.decision.query import Customer
 from service.decision.slots import Slots
 
+_FOREVER = float("inf")
+_NEVER = (_FOREVER, -_FOREVER)
 _REMEMBERED_OFFERS = 64  # an item with more offers than this is looked up anew each time: memory stays bounded
 _REMEMBERED_VIEWS = 32
+_REMEMBERED_PAIRINGS = 200_000  # of all views together
 
 
 class OfferIndex:
@@ -35,7 +41,9 @@ class OfferIndex:
         self._bounds, self._ordinals = _offers_by_slot(offers, slot_count)
         self._filters = _Filters(offers)
         self._has_conditions = any(indexed.condition is not None for indexed in offers)
-        self._views: dict[tuple[str, str], OfferView] = {}
+        self._views: dict[tuple[str, str, bool], OfferView] = {}
+        self._boundaries = np.unique([time for indexed in offers for time in (indexed.start, indexed.end)])
+        self._since, self._until = _NEVER
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         self._open = [ordinal for ordinal in by_popularity if offers[ordinal].is_open]
         self._by_audience: dict[str, list[int]] = {}
@@ -46,15 +54,30 @@ class OfferIndex:
     def __len__(self) -> int:
         return len(self._offers)
 
-    def view(self, placement: str, channel: str) -> "OfferView":
-        """Give the offers that a placement and a channel (empty: any) let be shown."""
-        key = (placement, channel)
+    def view(self, placement: str, channel: str, now: float, *, plain_items: bool = True) -> "OfferView":
+        """Give what a placement and a channel (empty: any) may show at ``now``, in seconds since 1970.
+
+        ``plain_items`` says whether items may stand without an offer. Views are remembered until an offer begins or
+        ends.
+        """
+        if not self._since <= now < self._until or self._pairing_count() > _REMEMBERED_PAIRINGS:
+            self._begin_views(now)
+        key = (placement, channel, plain_items)
         view = self._views.get(key)
         if view is None:
             if len(self._views) >= _REMEMBERED_VIEWS:
                 self._views.clear()
-            view = self._views[key] = OfferView(self, placement, channel)
+            view = self._views[key] = OfferView(self, placement, channel, now, plain_items=plain_items)
         return view
+
+    def _pairing_count(self) -> int:
+        return sum(map(len, self._views.values()))
+
+    def _begin_views(self, now: float) -> None:
+        self._views.clear()
+        place = int(np.searchsorted(self._boundaries, now, side="right"))
+        self._since = float(self._boundaries[place - 1]) if place else -_FOREVER
+        self._until = float(self._boundaries[place]) if place < len(self._boundaries) else _FOREVER
 
     def get(self, offer_id: str) -> IndexedOffer | None:
         """Give an indexed offer by id, fallbacks included."""
@@ -103,17 +126,20 @@ class OfferIndex:
         ]
 
 
-class OfferView(dict[int, Iterable[IndexedOffer]]):
-    """Gives by slot the offers that one placement and channel let be shown, the one that wins first.
+class OfferView(dict[int, Iterable[Pairing]]):
+    """Gives by slot what one placement and channel may show of an item at one time: nothing when the shop lacks it.
 
-    It fills itself as it is asked.
+    First the item with each offer on it, the one that wins first, then the item alone where the placement allows that.
+    What concerns the customer is not looked at. It fills itself as it is asked.
     """
 
-    def __init__(self, index: OfferIndex, placement: str, channel: str) -> None:
+    def __init__(self, index: OfferIndex, placement: str, channel: str, now: float, *, plain_items: bool) -> None:
         super().__init__()
         self._index = index
         self._placement = placement
         self._channel = channel
+        self._now = now
+        self._plain_items = plain_items
 
     def admits(self, indexed: IndexedOffer) -> bool:
         """Tell whether an offer may be shown on the placement and the channel."""
@@ -121,12 +147,23 @@ class OfferView(dict[int, Iterable[IndexedOffer]]):
             not self._channel or not indexed.channels or self._channel in indexed.channels
         )
 
-    def __missing__(self, slot: int) -> Iterable[IndexedOffer]:
+    def __missing__(self, slot: int) -> Iterable[Pairing]:
+        facts = self._index.facts
+        if not facts.shows(slot):
+            self[slot] = ()
+            return ()
+        item_id, item = facts.id_of(slot), facts.at(slot)
         found = self._index.on(slot)
+        pairings: Iterator[Pairing] = map(partial(Pairing.on, item_id, item), filter(self._shows, found))
+        if self._plain_items:
+            pairings = chain(pairings, (Pairing.alone(item_id, item),))
         if not isinstance(found, tuple):
-            return filter(self.admits, found)
-        admitted = self[slot] = tuple(filter(self.admits, found))
-        return admitted
+            return pairings
+        remembered = self[slot] = tuple(pairings)
+        return remembered
+
+    def _shows(self, indexed: IndexedOffer) -> bool:
+        return indexed.start <= self._now < indexed.end and self.admits(indexed)
 
 
 class _Filters:

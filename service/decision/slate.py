@@ -15,6 +15,7 @@ from service.decision.history import read_history
 from service.decision.indexed_offer import IndexedOffer
 from service.decision.interleaving import team_draft
 from service.decision.offer_index import OfferView
+from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query, SlateQuery, Treatment
 from service.decision.reasons import CAMPAIGN, FALLBACK, Reason
 from service.decision.snapshot import Snapshot
@@ -35,6 +36,7 @@ class Choice(NamedTuple):
     applied_rules: tuple[AppliedRule, ...] = ()
     arm: str = ""
     selection_probability: float = 0.0
+    pairing: Pairing | None = None
 
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -158,9 +160,14 @@ class Decision:
         choices: list[Choice] = []
         blocked = self.unwelcome(slate.placement.rebuys)
         score = 0.0
-        for ranked, indexed in self._showable(slate, blocked):
-            score = ranked[1]
-            choices.append(self._take(ranked[0], indexed, score, self._explain(ranked)))
+        used, barred, explain = self._used_slots, self.terms.barred, self._explain
+        for ranked, pairing in self._showable(slate, blocked):
+            slot, score, _, _ = ranked
+            used.add(slot)
+            if pairing.offer_id:
+                barred.add(pairing.offer_id)
+            reasons = explain(ranked)
+            choices.append(Choice(pairing.item_id, pairing.offer, score, reasons, None, (), "", 0.0, pairing))
             if len(choices) == slate.size:
                 return choices
         for slot, indexed in self._campaigns(slate, blocked):
@@ -169,27 +176,29 @@ class Decision:
                 return choices
         return choices
 
-    def _showable(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[Ranked, IndexedOffer | None]]:
+    def _showable(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[Ranked, Pairing]]:
         """Give the candidates that may stand in a slate, each with the best offer on it; use up what is taken."""
         refuse_bought = slate.placement.rebuys is Rebuys.REFUSED
-        plain_items, lets, fits = slate.placement.plain_items, self.terms.lets, self.terms.fits
-        used, shows, view = self._used_slots, self._snapshot.shows, self._view(slate)
-        items, ids = self._snapshot.catalog.items, self._snapshot.slots.ids
+        used, barred, view = self._used_slots, self.terms.barred, self._view(slate)
+        lets, fits = self.terms.lets, self.terms.fits
         for ranked in self._candidates:
             slot = ranked[0]
             if slot in used or slot in blocked or (refuse_bought and ranked[2] & BOUGHT_FLAG):
                 continue
-            if ids[slot] not in items and not shows(slot):  # the second look is for a shop without a catalogue
-                continue
-            offers = view[slot]
-            indexed = next(filter(lets, offers), None) if offers else None
-            if indexed is not None and indexed.condition is not None and indexed.condition.is_mixed:
-                indexed = next((one for one in view[slot] if lets(one) and fits(one, slot)), None)
-            if indexed is not None or plain_items:
-                yield ranked, indexed
+            for pairing in view[slot]:
+                indexed = pairing.indexed
+                if indexed is None or (
+                    pairing.offer_id not in barred
+                    and (not pairing.is_conditional or (lets(indexed) and fits(indexed, slot)))
+                ):
+                    yield ranked, pairing
+                    break
 
     def _view(self, slate: SlateQuery) -> OfferView:
-        return self._snapshot.offers.view(slate.placement.placement, self._query.channel)
+        placement, query = slate.placement, self._query
+        return self._snapshot.offers.view(
+            placement.placement, query.channel, query.now, plain_items=placement.plain_items
+        )
 
     def _campaigns(self, slate: SlateQuery, blocked: set[int]) -> Iterator[tuple[int, IndexedOffer]]:
         """Give offers that may be shown to this customer, each on its most popular item that is still free."""
@@ -269,19 +278,17 @@ class Decision:
     def _gather(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> None:
         """Add candidates, then campaigns, until there are enough; all that :meth:`_showable` says holds here too."""
         enough = max(MINIMAL_CONTENDERS, 2 * slate.size)
-        ids, find = self._snapshot.slots.ids, self._snapshot.catalog.items.get
-        use_offer, add = self.terms.barred.add, contenders.append
+        used, barred = self._used_slots, self.terms.barred
         score = 0.0
-        for ranked, indexed in islice(self._showable(slate, blocked), enough - len(contenders)):
+        for ranked, pairing in islice(self._showable(slate, blocked), enough - len(contenders)):
             slot, score, _, _ = ranked
-            self._used_slots.add(slot)
-            offer = None
-            if indexed is not None:
-                offer = indexed.offer
-                use_offer(offer.offer_id)
-            add((slot, offer, ranked, score, find(ids[slot])))
+            used.add(slot)
+            if pairing.offer_id:
+                barred.add(pairing.offer_id)
+            contenders.append((slot, pairing.offer, ranked, score, pairing.item))
+        facts = self._snapshot.offers.facts
         for slot, indexed in islice(self._campaigns(slate, blocked), enough - len(contenders)):
-            add((slot, indexed.offer, None, _campaign_score(score, indexed), find(ids[slot])))
+            contenders.append((slot, indexed.offer, None, _campaign_score(score, indexed), facts.at(slot)))
             self._use(slot, indexed.offer)
 
     def _fall_back(self, slate: SlateQuery) -> list[Choice]:

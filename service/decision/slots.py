@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.vocabulary import Vocabulary
+from service.decision.reasons import ReasonCode, SingleReasons
 
 
 class Slots:
     """Maps item ids to slots and back; append-only, so that snapshots of one model may share it.
 
-    Slots 0 … row_count - 1 are the rows of the model. ``ids`` gives the id of each slot.
+    Slots 0 … row_count - 1 are the rows of the model. ``ids`` gives the id of each slot; ``bought_before``, ``bought``
+    and ``viewed`` the reasons that rest on its item alone.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -19,6 +21,9 @@ class Slots:
         self.row_count = len(vocabulary)
         self.ids = list(vocabulary)
         self._extra_slots: dict[str, int] = {}
+        self.bought_before = SingleReasons(ReasonCode.BOUGHT_BEFORE, self.ids)
+        self.bought = SingleReasons(ReasonCode.BOUGHT, self.ids)
+        self.viewed = SingleReasons(ReasonCode.VIEWED, self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -43,9 +43,8 @@ class Snapshot:
         return DEFAULT_PLACEMENT if found is None and name == DEFAULT_PLACEMENT.placement else found
 
     def shows(self, slot: int) -> bool:
-        """Tell whether the shop has an item: a catalogue with items decides, an empty one leaves it to the model."""
-        items = self.catalog.items
-        return self.slots.ids[slot] in items if items else slot < self.slots.row_count
+        """Tell whether the shop has an item."""
+        return self.offers.facts.shows(slot)
 
 
 def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: Snapshot | None) -> Snapshot:

@@ -14,7 +14,7 @@ from service.decision.slate import Choice
 from service.decision.traces import Trace
 from service.handlers.money_messages import discount_message, money_message
 from service.handlers.terms_messages import representation_message
-from service.handlers.wire import embedded, embedded_tag, float_tag, number_tag, varint
+from service.handlers.wire import embedded, embedded_tag, float_tag, length_prefix, number_tag, varint
 
 _REMEMBERED = 50_000
 _CODES = {code: offer_service_pb2.ReasonCode.ValueType(code.value) for code in ReasonCode}
@@ -24,7 +24,7 @@ _SLATE, _OFFER = offer_service_pb2.Slate.DESCRIPTOR, offer_service_pb2.RankedOff
 _SLATE_PLACEMENT, _SLATE_OFFERS = embedded_tag(_SLATE, "placement"), embedded_tag(_SLATE, "offers")
 _OFFER_REASONS, _OFFER_SCORE = embedded_tag(_OFFER, "reasons"), float_tag(_OFFER, "score")
 _RANKS = tuple(number_tag(_OFFER, "rank") + varint(rank) for rank in range(1, MAXIMAL_PLACEMENT_SIZE + 1))
-_FLOAT = struct.Struct("<f")
+_pack_float = struct.Struct("<f").pack
 
 
 class OfferMessages:
@@ -33,7 +33,6 @@ class OfferMessages:
     def __init__(self) -> None:
         self._catalog: Catalog | None = None
         self._templates: dict[tuple[str, str, int], bytes] = {}
-        self._reasons: dict[Reason, bytes] = {}
 
     def encode(self, placement: str, choices: Sequence[Choice], catalog: Catalog, query: Query) -> bytes:
         """Encode a Slate: its choices, ranked from 1, each with its first reason.
@@ -43,9 +42,13 @@ class OfferMessages:
         self._forget_what_is_old(catalog)
         parts = [embedded(_SLATE_PLACEMENT, placement.encode())]
         for rank, choice in zip(_RANKS, choices, strict=False):
-            template, reasons = self._template_for(choice, placement, catalog, query), choice.reasons
-            reason = (self._reasons.get(reasons[0]) or self._reason(reasons[0])) if reasons else b""
-            parts.append(embedded(_SLATE_OFFERS, template + rank + _pack_score(choice.score) + reason))
+            pairing, reasons = choice.pairing, choice.reasons
+            template = pairing.encoded if pairing is not None else b""
+            if not template:
+                template = self._template_for(choice, placement, catalog, query)
+            reason = (reasons[0].encoded or _encode_reason(reasons[0])) if reasons else b""
+            content = template + rank + _OFFER_SCORE + _pack_float(choice.score) + reason
+            parts += _SLATE_OFFERS, length_prefix(len(content)), content
         return b"".join(parts)
 
     def build(
@@ -76,23 +79,18 @@ class OfferMessages:
     def _forget_what_is_old(self, catalog: Catalog) -> None:
         if catalog is not self._catalog or len(self._templates) > _REMEMBERED:
             self._catalog, self._templates = catalog, {}
-        if len(self._reasons) > _REMEMBERED:
-            self._reasons = {}
 
     def _template_for(self, choice: Choice, placement: str, catalog: Catalog, query: Query) -> bytes:
         """Give the bytes that are the same wherever an offer stands on an item; they are encoded once."""
-        offer = choice.offer
+        offer, pairing = choice.offer, choice.pairing
         look = _look(offer, placement, query) if offer is not None and offer.representations else _PLAIN
         key = (choice.item_id, offer.offer_id if offer is not None else "", look)
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = _template(catalog, choice.item_id, offer, look).SerializeToString()
+        if pairing is not None and (offer is None or not offer.representations):
+            pairing.encoded = template
         return template
-
-    def _reason(self, reason: Reason) -> bytes:
-        encoded = embedded(_OFFER_REASONS, _reason(reason).SerializeToString())
-        self._reasons[reason] = encoded
-        return encoded
 
 
 def trace_messages(traces: Sequence[Trace]) -> list[offer_service_pb2.OfferTrace]:
@@ -108,8 +106,9 @@ def trace_messages(traces: Sequence[Trace]) -> list[offer_service_pb2.OfferTrace
     ]
 
 
-def _pack_score(score: float) -> bytes:
-    return _OFFER_SCORE + _FLOAT.pack(score)
+def _encode_reason(reason: Reason) -> bytes:
+    reason.encoded = embedded(_OFFER_REASONS, _reason(reason).SerializeToString())
+    return reason.encoded
 
 
 def _look(offer: Offer, placement: str, query: Query) -> int:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from models.errors import OverloadedError
 from service.handlers.admission import Admission
 from service.handlers.caller import Context
-from service.logs import write_call
+from service.logs import CallLog
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048)
 _UNKNOWN_METHOD = "unknown"
@@ -22,6 +22,7 @@ class Telemetry:
     def __init__(self, registry: CollectorRegistry, hash_key: bytes, *, log_calls: bool = True) -> None:
         self._log = structlog.get_logger("dangol")
         self._log_calls = log_calls and self._log.is_enabled_for(logging.INFO)
+        self._calls = CallLog()
         self._hash_key = hash_key
         self._requests = Histogram(
             "dangol_request_seconds",
@@ -69,7 +70,11 @@ class Telemetry:
         facts = {"method": path or _UNKNOWN_METHOD, "status": status, "ms": round(seconds * 1000, 3), **context.facts}
         if context.customer_id:
             facts["customer"] = self._hashed(context.customer_id)
-        write_call(facts)
+        self._calls.write(facts)
+
+    def flush(self) -> None:
+        """Write the lines of calls that are still held back."""
+        self._calls.flush()
 
     def read(self, seconds: float, *, failed: bool) -> None:
         """Write down one read of customers from Redis."""

@@ -21,7 +21,12 @@ def varint(number: int) -> bytes:
 
 def embedded(tag: bytes, content: bytes) -> bytes:
     """Encode a field that is a message, a string or bytes."""
-    return tag + (_LENGTHS[len(content)] if len(content) < len(_LENGTHS) else varint(len(content))) + content
+    return tag + length_prefix(len(content)) + content
+
+
+def length_prefix(length: int) -> bytes:
+    """Encode the length that stands before what is embedded."""
+    return _LENGTHS[length] if length < len(_LENGTHS) else varint(length)
 
 
 def number_tag(message: Descriptor, field: str) -> bytes:

@@ -218,9 +218,10 @@ def test_every_call_is_one_log_line_without_the_ids_in_it(server: RunningServer,
     OfferServiceStub(channel).RecommendOffers(
         RecommendOffersRequest(customer_id="a-most-secret-name", placements=["default"]), timeout=10
     )
-    time.sleep(0.05)
-    # An earlier watch may end in the meantime, and so have the last line.
-    line = [line for line in server.log_lines() if line.get("method") == RECOMMEND][-1]
+    # Lines are gathered before they are written; an earlier watch may end in the meantime, and so have the last line.
+    while not (lines := [line for line in server.log_lines() if line.get("method") == RECOMMEND]):
+        time.sleep(0.01)
+    line = lines[-1]
     assert line["status"] == "OK"
     assert line["customer"]
     assert "a-most-secret-name" not in server.log.read_text()

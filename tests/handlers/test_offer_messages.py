@@ -26,8 +26,14 @@ REASONS = st.builds(Reason, st.sampled_from(ReasonCode), st.lists(TEXT, max_size
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)
 # Without what only experiments and exploration give: those slates are never joined from bytes.
 CHOICES = st.lists(
-    st.tuples(IDS, st.none() | OFFERS, SCORES, st.lists(REASONS, max_size=3).map(tuple)).map(
-        lambda fields: Choice(*fields)
+    st.builds(
+        Choice,
+        IDS,
+        st.none() | OFFERS,
+        SCORES,
+        st.lists(REASONS, max_size=3).map(tuple),
+        arm=st.just(""),  # an experiment's answers are built
+        pairing=st.none(),
     ),
     max_size=100,
 )
