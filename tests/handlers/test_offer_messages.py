@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from dangol.v1 import offer_service_pb2
 from models.catalog import Catalog
 from models.offers import AmountOff, Item, Money, NewPrice, Offer, ShareOff
+from service.decision.pairing import Pairing
 from service.decision.query import Query
 from service.decision.reasons import Reason, ReasonCode
 from service.decision.slate import Choice
@@ -24,18 +25,18 @@ END_TIMES = st.none() | st.integers(0, 2**32).map(lambda seconds: datetime.fromt
 OFFERS = st.builds(Offer, IDS, st.just(()), title=TEXT, discount=DISCOUNTS, end_time=END_TIMES)
 REASONS = st.builds(Reason, st.sampled_from(ReasonCode), st.lists(TEXT, max_size=3).map(tuple))
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)
-# Without what only experiments and exploration give: those slates are never joined from bytes.
+
+
+def _choice(item_id: str, offer: Offer | None, score: float, reasons: tuple[Reason, ...], paired: bool) -> Choice:
+    """Make a choice as one without an experiment is, with or without room for its bytes."""
+    pairing = Pairing(item_id, None, offer, "", None, is_conditional=False) if paired else None
+    return Choice(item_id, offer, score, reasons, pairing=pairing)
+
+
 CHOICES = st.lists(
-    st.builds(
-        Choice,
-        IDS,
-        st.none() | OFFERS,
-        SCORES,
-        st.lists(REASONS, max_size=3).map(tuple),
-        arm=st.just(""),  # an experiment's answers are built
-        pairing=st.none(),
-    ),
+    st.builds(_choice, IDS, st.none() | OFFERS, SCORES, st.lists(REASONS, max_size=3).map(tuple), st.booleans()),
     max_size=100,
+    unique_by=lambda choice: choice.item_id,
 )
 
 
@@ -44,9 +45,11 @@ def test_a_slate_joined_from_bytes_is_the_slate_that_protobuf_writes(
     items: dict[str, Item], choices: list[Choice], placement: str
 ) -> None:
     catalog = Catalog(version=1, items=items, offers={}, placements={}, audiences={})
-    joined = OfferMessages().encode(placement, choices, catalog, QUERY)
     written = OfferMessages().build(placement, choices, catalog, QUERY)
-    assert offer_service_pb2.Slate.FromString(joined) == written
+    messages = OfferMessages()
+    for _ in ("made for the first time", "kept from then"):
+        joined = messages.encode(placement, choices, catalog, QUERY)
+        assert offer_service_pb2.Slate.FromString(joined) == written
 
 
 def test_a_changed_catalogue_changes_what_is_written() -> None:
