@@ -1,6 +1,7 @@
 """``dangol models``: the registry of trained models."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,7 +102,7 @@ def diff(
         table = plain_table("what", first, second)
         for name, pair in differences.items():
             # What the ranker learned is for machines; what came of it stands in the evaluation.
-            if not name.startswith("metrics.ranker."):
+            if not name.startswith(("metrics.ranker.", "metrics.days.")):
                 table.add_row(name, *(_written(value) for value in pair))
         console.print(table if differences else "The two do not differ.")
 
@@ -109,18 +110,32 @@ def diff(
 
 
 @group.command()
-def promote(context: typer.Context, version: Version, as_json: Json = False) -> None:
-    """Name the model that is to be published and served.
+def promote(
+    context: typer.Context,
+    version: Version,
+    configuration: Annotated[
+        Path | None,
+        typer.Option("--config", "--configuration", "-c", exists=True, dir_okay=False, help="TOML, for its `[gate]`."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says; the history will tell.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Name the model that is to be published and served, if the gate lets it through.
 
     Example: `dangol models promote 20171130-0a1b2c3d4e5f`, then `dangol publish`
     """
+    from cli.promotion import pass_gate, show_passage
+    from models.errors import PreconditionError
+    from training.config import TrainingConfiguration, load_configuration
+
+    gate = (load_configuration(configuration) if configuration else TrainingConfiguration()).gate
     registry = session_of(context).registry()
-    registry.promote(version)
-    answer(
-        {"current": version},
-        as_json,
-        lambda console: console.print(f"{version} is current; `dangol publish` brings it into Redis"),
-    )
+    passage = pass_gate(registry, version, gate, by="dangol models promote", force=force)
+    document = {"current": registry.current(), "gate": passage.document()}
+    answer(document, as_json, lambda console: show_passage(console, passage))
+    if not passage.promoted:
+        failed = ", ".join(check.name for check in passage.verdict.failed)
+        raise PreconditionError(f"the gate refused {version} ({failed}); --force promotes it all the same")
 
 
 @group.command()

@@ -13,6 +13,7 @@ from cli.output import answer, progress_bars, remarks
 from cli.session import Json, Session, session_of
 
 if TYPE_CHECKING:
+    from cli.promotion import Passage
     from training.config import ColumnMapping, TrainingConfiguration
 
 
@@ -31,7 +32,8 @@ def train(
         Path | None, typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="TOML: which column means what.")
     ] = None,
     configuration: Annotated[
-        Path | None, typer.Option("--configuration", "-c", exists=True, dir_okay=False, help="TOML: how to learn.")
+        Path | None,
+        typer.Option("--config", "--configuration", "-c", exists=True, dir_okay=False, help="TOML: how to learn."),
     ] = None,
     until: Annotated[
         datetime | None, typer.Option("--until", help="Learn from what is before this day (UTC) only.")
@@ -47,37 +49,52 @@ def train(
         str | None, typer.Option("--ranker", help="`learned` (trees), `blend`, or `auto`: trees where the data allow.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Same input and seed, same model.")] = None,
-    promote: Annotated[bool, typer.Option(help="Make it the current model.")] = True,
+    promote: Annotated[bool, typer.Option(help="Make it the current model, if the gate lets it through.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Make it current whatever the gate says.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model from events, measure it, and put it into the registry.
 
-    Rows that cannot be used are counted, and a sample of them is kept under `refused/`.
+    It becomes current if it is better than the trivial lists and the current model, beyond noise, and sound; the first
+    model only has to be no worse. Rows that cannot be used are counted, and a sample of them is kept under `refused/`.
 
     Examples: `dangol train purchases.parquet --until 2017-12-01`, `dangol train purchases.parquet --archive`
     """
+    from cli.promotion import pass_gate, refit_from, show_passage
     from cli.training_report import document_of_training, show_training
     from training.job import train as run_training
 
     registry = session_of(context).registry()
+    columns = _mapping(mapping)
+    chosen = _configuration(configuration, until=until, ranker=ranker, seed=seed)
+    passage = None
     with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
-        settings = _configuration(configuration, until=until, ranker=ranker, seed=seed)
         links = _linked(customers)
-        result = run_training(sources, _mapping(mapping), settings, registry, progress, links)
+        result = run_training(sources, columns, chosen, registry, progress, links)
+        if promote or force:
+            found = result.manifest.model_version
+            refit = refit_from(registry, sources, columns, chosen, progress, links)
+            passage = pass_gate(registry, found, chosen.gate, by="dangol train", force=force, refit=refit)
     version = result.manifest.model_version
     refused_file = None
     if result.refused.total:
         refused_file = session_of(context).home / "refused" / f"{version}.jsonl"
         result.refused.write(refused_file)
-    if promote:
-        registry.promote(version, "dangol train")
 
     def show_people(console: Console) -> None:
         show_training(console, result, refused_file)
-        if promote:
-            remarks().print("[dim]It is current; `dangol publish` brings it into Redis.[/dim]")
+        if passage is not None:
+            show_passage(console, passage)
+            remarks().print(f"[dim]{_next_step(passage, version)}[/dim]")
 
-    answer(document_of_training(result, refused_file), as_json, show_people)
+    document = document_of_training(result, refused_file)
+    answer(document | {"gate": passage.document() if passage else None}, as_json, show_people)
+
+
+def _next_step(passage: "Passage", version: str) -> str:
+    if passage.promoted:
+        return "`dangol publish` brings it into Redis."
+    return f"`dangol models promote {version} --force` promotes it all the same."
 
 
 @contextmanager

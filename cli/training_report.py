@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cli.output import plain_table
 from models.manifest import Manifest
-from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW, MetricRow, rows_of
+from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW, Comparison, MetricRow, comparisons_of, rows_of
 from training.job import TrainingResult
 from training.scopes import ALL, NEW_TO_CUSTOMER
 
@@ -77,10 +77,21 @@ def show_evaluation(console: Console, manifest: Manifest) -> None:
     for lists, name in _LISTS.items():
         row = rows.get((lists, ALL))
         if row is not None:
-            table.add_row(
-                name, *(_value(row, key) for key, _ in _MEASURES), _value(rows.get((lists, NEW_TO_CUSTOMER)), "ndcg@20")
-            )
+            new = rows.get((lists, NEW_TO_CUSTOMER))
+            table.add_row(name, *(_value(row, key) for key, _ in _MEASURES), _value(new, "ndcg@20"))
     console.print(table)
+    for comparison in comparisons_of(evaluation):
+        if (comparison.scope, comparison.metric) == (ALL, "ndcg@20"):
+            console.print(f"[dim]{_compared(comparison)}[/dim]")
+
+
+def _compared(comparison: Comparison) -> str:
+    low, high = comparison.interval
+    clear = "" if low > 0 or high < 0 else ", which may be chance"
+    return (
+        f"NDCG@20 {comparison.difference:+.3f} (95 %: {low:+.3f} to {high:+.3f}) "
+        f"against {_LISTS.get(comparison.against, comparison.against)}{clear}"
+    )
 
 
 def _value(row: MetricRow | None, key: str) -> str:

@@ -67,12 +67,18 @@ def _kept(customer_ids: list[str], erased: frozenset[str]) -> NDArray[np.bool_]:
 def _backtest_of(backtest: Backtest, kept: NDArray[np.bool_]) -> Backtest:
     places = np.cumsum(kept) - 1
     labels = kept[backtest.label_owners]
+    lengths = np.diff(backtest.history_offsets)
+    history = np.repeat(kept, lengths)
     return Backtest(
         [customer_id for customer_id, keep in zip(backtest.customer_ids, kept, strict=True) if keep],
         backtest.lists[kept],
         places[backtest.label_owners[labels]].astype(np.uint32),
         backtest.label_rows[labels],
         backtest.label_values[labels],
+        np.append(0, np.cumsum(lengths[kept])),
+        backtest.history_rows[history],
+        backtest.history_bought[history],
+        backtest.young_rows,
     )
 
 

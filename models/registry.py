@@ -1,7 +1,8 @@
 """The directory of all artifacts, with ``CURRENT`` naming the version that is to be served.
 
 Layout: ``<root>/<model_version>/…``, ``<root>/CURRENT`` (one line), ``<root>/promotions.jsonl`` (every promotion and
-roll back, oldest first). Readers never see half a change: directories and ``CURRENT`` appear by rename.
+roll back, oldest first), ``<root>/verdicts/<model_version>.json`` (what the gate said of it last). Readers never see
+half a change: directories and ``CURRENT`` appear by rename.
 """
 
 import fcntl
@@ -9,10 +10,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from models.artifact import WRITING_PREFIX, Artifact, ArtifactWriter, open_artifact
 from models.errors import ArtifactError, InvalidInputError, NotFoundError, PreconditionError
@@ -68,6 +70,26 @@ class Registry:
             self._record("promote", version, note)
             self._name_current(version)
 
+    def write_verdict(self, version: str, verdict: Mapping[str, Any]) -> None:
+        """Keep what the gate said of a version last, as JSON. NotFoundError when there is no such version."""
+        self._require(version)
+        with self._lock():
+            path = self._verdict_path(version)
+            path.parent.mkdir(exist_ok=True)
+            aside = path.with_name(f".{path.name}")
+            aside.write_text(json.dumps(verdict, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            aside.replace(path)
+
+    def verdict(self, version: str) -> Mapping[str, Any] | None:
+        """Give what the gate said of a version last, None when it was not asked. ArtifactError when it is damaged."""
+        path = self._verdict_path(version)
+        if not path.is_file():
+            return None
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ArtifactError(str(path), "is not a verdict") from error
+
     def roll_back(self) -> str:
         """Name the version promoted before the current one, and give it. PreconditionError when there is none."""
         with self._lock():
@@ -90,8 +112,12 @@ class Registry:
             doomed = [version for version in self.versions() if version not in protected]
             for version in doomed:
                 shutil.rmtree(self.root / version)
+                self._verdict_path(version).unlink(missing_ok=True)
             self._sweep_abandoned()
         return doomed
+
+    def _verdict_path(self, version: str) -> Path:
+        return self.root / "verdicts" / f"{version}.json"
 
     def _earlier_versions(self) -> list[str]:
         """Replay the promotions and give the versions below the current one that still exist, oldest first.

@@ -16,6 +16,10 @@ DAYS = 180
 COLUMNS = ("event_id", "customer_id", "item_id", "event_type", "event_time", "quantity", "value", "segment")
 
 
+Rows = list[dict[str, Any]]
+"""Events as they stand in a file."""
+
+
 def customer_name(number: int) -> str:
     return f"customer-{number:05d}"
 

@@ -97,6 +97,38 @@ class Resources(_Model):
     threads: int = Field(default=2, ge=1, le=256)
 
 
+_TESTED_METRICS = ("mrr", "ndcg@20", "recall@20", "revenue-share@20")
+
+
+def _known_metric(name: str) -> str:
+    scope, colon, metric = name.rpartition(":")
+    if metric not in _TESTED_METRICS or (colon and not scope):
+        raise ValueError(f"{name!r} is none of {', '.join(_TESTED_METRICS)}, alone or as in 'new-to-customer:ndcg@20'")
+    return name
+
+
+MetricName = Annotated[str, AfterValidator(_known_metric)]
+"""A measure over all that was bought, or over one scope: ``scope:measure``."""
+
+
+class GateSettings(_Model):
+    """Says what a model must do to be promoted; nothing here changes the model. The former one is that in service."""
+
+    metrics: tuple[MetricName, ...] = Field(
+        default=("ndcg@20",), min_length=1, description="In these it beats both trivial lists and the former."
+    )
+    held: tuple[MetricName, ...] = Field(
+        default=("new-to-customer:ndcg@20", "revenue-share@20"), description="In these it must not clearly lose."
+    )
+    tolerance: float = Field(default=0.02, ge=0, le=1, description="What is no loss yet, as a part of the former's.")
+    level: float = Field(default=0.7, ge=0, le=1, description="Least part of the former's metrics, each in its window.")
+    data: float = Field(default=0.9, ge=0, le=1, description="Least part of the former's customers, items and days.")
+    full_lists: float = Field(default=0.95, ge=0, le=1, description="Least part of the former's share of full lists.")
+    coverage: float = Field(default=0.5, ge=0, le=1, description="Least part of the former's coverage and variety.")
+    overlap: float = Field(default=0.2, ge=0, le=1, description="Least mean overlap of the top 20 with the former's.")
+    size: float = Field(default=2.0, ge=1, description="Most bytes of lists per customer, as a part of the former's.")
+
+
 class TrainingConfiguration(_Model):
     """Holds everything that shapes a model. Equal configuration, seed and input give equal bytes."""
 
@@ -131,6 +163,7 @@ class TrainingConfiguration(_Model):
     factors: FactorSettings = FactorSettings()
     sources: SourceSizes = SourceSizes()
     resources: Resources = Resources()
+    gate: GateSettings = GateSettings()
 
     @model_validator(mode="after")
     def _target_speaks_for_items(self) -> "TrainingConfiguration":
@@ -148,8 +181,8 @@ class TrainingConfiguration(_Model):
         return dict(sorted((DEFAULT_EVENT_WEIGHTS | self.events).items()))
 
     def for_manifest(self) -> dict[str, Any]:
-        """Give what shaped the model as JSON: all but the resources."""
-        return self.model_dump(mode="json", exclude={"resources"}) | {
+        """Give what shaped the model as JSON: all but the resources and the gate."""
+        return self.model_dump(mode="json", exclude={"resources", "gate"}) | {
             "events": {name: weight.model_dump() for name, weight in self.event_weights().items()}
         }
 

@@ -16,7 +16,7 @@ from training.features import Cutoff
 from training.metrics import Hits, Labels, Ratio, hits_of
 from training.ranking import RankedLists
 from training.resampling import chances, intervals
-from training.scopes import ALL, SCOPES, Judged, young_items
+from training.scopes import ALL, SCOPES, Judged, judged_of
 from training.sources.popular import Popular
 from training.sources.source import NOTHING
 
@@ -75,15 +75,14 @@ def evaluate(setting: EvaluationSetting, cutoff: Cutoff, ranked: RankedLists) ->
         OWN_FREQUENCY: own_frequency(chunk, width),
         POPULAR_NOW: Popular(interactions.recent_buyers, width).propose(chunk).item_rows,
     }
-    judged = Judged(labels, chunk, young_items(chunk))
-    table = measure(judged, rivals)
+    table = measure(judged_of(labels, chunk), rivals)
     known = interactions.buyers(0) > 0
     return {
         "window": {"first_time": _iso(setting.first_second), "stop_time": _iso(setting.stop_second)},
         "customers_in_window": setting.customers_in_window,
         "customers_evaluated": len(setting.customer_rows),
         "unknown_items_share": round(float((~known[labels.item_rows]).mean()) if len(labels.owners) else 0.0, 6),
-        "rows": _rows(table, _variety(rivals, chunk, cutoff), setting.seed),
+        "rows": rows_of_table(table, setting.seed, _variety(rivals, chunk, cutoff)),
         "comparisons": compare(table, OURS, (OWN_FREQUENCY, POPULAR_NOW), setting.seed),
         "popularity": {
             name: variety.by_popularity(
@@ -178,7 +177,8 @@ def own_frequency(chunk: Chunk, size: int) -> NDArray[np.int64]:
     return lists
 
 
-def _rows(table: Table, varied: Mapping[str, dict[str, float]], seed: int) -> list[dict[str, Any]]:
+def rows_of_table(table: Table, seed: int, varied: Mapping[str, dict[str, float]]) -> list[dict[str, Any]]:
+    """Write a table down as JSON, with intervals, and with what was ``varied`` beside what is over all."""
     every = [ratio for named in table.values() for ratio in named.values()]
     bounds = iter(intervals(every, seed))
     return [
@@ -187,7 +187,7 @@ def _rows(table: Table, varied: Mapping[str, dict[str, float]], seed: int) -> li
             "scope": scope,
             "customers": int((named["mrr"].wholes > 0).sum()),
             "values": {metric: round(ratio.value, 6) for metric, ratio in named.items()}
-            | (varied[name] if scope == ALL else {}),
+            | (varied.get(name, {}) if scope == ALL else {}),
             "intervals": {metric: _rounded(next(bounds)) for metric in named},
         }
         for (name, scope), named in table.items()
@@ -206,7 +206,7 @@ def _variety(rivals: Mapping[str, NDArray[np.int64]], chunk: Chunk, cutoff: Cuto
         return {
             "coverage": variety.coverage(first, known_items),
             "novelty": variety.novelty(first, buyers, interactions.customers),
-            "personalization": variety.personalization(first, len(buyers)),
+            "personalization": variety.personalization(variety.exposure(first, len(buyers)), len(first)),
             "concentration": variety.concentration(first, len(buyers)),
             "popularity-lift": variety.popularity_lift(first, buyers, owners, item_rows),
             "diversity": variety.inner_diversity(first, cutoff.factors.items),

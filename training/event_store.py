@@ -27,6 +27,7 @@ from training.refusals import RefusedReport
 from training.rows import MALFORMED, UNUSED_TYPE, RowRules
 
 _RESTING_MEMORY_MB = 48
+SECONDS_PER_DAY = 86_400
 
 Columns = dict[str, NDArray[Any]]
 
@@ -137,6 +138,16 @@ class EventStore:
         """Give the ids of ``customers`` or ``items`` in these rows, which ascend."""
         query = f"SELECT id FROM {quote_name(table)} WHERE row IN (SELECT unnest(CAST(? AS INTEGER[]))) ORDER BY row"
         return [row[0] for row in self._connection.execute(query, [rows.tolist()]).fetchall()]
+
+    def events_per_day(self, stop_second: int, most: int) -> dict[str, int]:
+        """Count the events of the last ``most`` days (UTC) before a second that have any, by ISO date."""
+        found = self._connection.execute(
+            f"""SELECT seconds // {SECONDS_PER_DAY} AS day, count(*) FROM events WHERE seconds < ?
+                GROUP BY day ORDER BY day DESC LIMIT ?""",
+            [stop_second, most],
+        ).fetchall()
+        days = ((datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC).date().isoformat(), count) for day, count in found)
+        return dict(sorted(days))
 
     def _create_raw(self) -> None:
         segments = "".join(f", segment_{index} VARCHAR" for index in range(len(self._segments)))

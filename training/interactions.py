@@ -9,9 +9,8 @@ from scipy.sparse import csr_matrix
 
 from models.progress import Progress
 from training.config import TrainingConfiguration
-from training.event_store import Columns, EventStore
+from training.event_store import SECONDS_PER_DAY, Columns, EventStore
 
-SECONDS_PER_DAY = 86_400
 EVENTS_PER_PIECE = 400_000
 _UNITS_PER_WEIGHT = 2**24
 """Weights are summed as integers of this fineness: sums of floats would depend on the order of DuckDB's threads."""

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from models.artifact import ArtifactWriter
-from models.backtest import NO_ITEM, WIDTH, Backtest
+from models.backtest import Backtest
 from models.erasures import ErasureList, recognises
 from models.errors import InvalidInputError
 from models.item_model import ItemModel
@@ -19,6 +20,8 @@ from models.propensity import Propensity
 from models.registry import Registry
 from models.vocabulary import Vocabulary
 from training.als import Factors, fit, random_factors
+from training.backtests import backtest_of, rows_in
+from training.chunk import chunk_of
 from training.config import ColumnMapping, TrainingConfiguration
 from training.evaluation import EvaluationSetting, evaluate
 from training.event_store import EventStore, EventSummary
@@ -35,6 +38,7 @@ from training.propensity import fit_propensity
 from training.ranking import ListMaker, Ranker
 from training.refusals import RefusedReport
 from training.rows import RowRules
+from training.scopes import judged_of
 from training.shared_lists import popularity_of, shared_lists
 from training.sources.collaborative import Collaborative
 from training.sources.neighbors import ItemNeighbors, Neighbors, learn_neighbors
@@ -42,6 +46,9 @@ from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
 from training.sources.source import NOTHING
 from training.windows import Plan, Window, plan
+
+DAYS_COUNTED = 56
+"""Days whose events are counted in the manifest, so that a gap is noticed."""
 
 CUSTOMERS_PER_FILE = 16_384
 """Lists are held in memory, and twice while they are written, for so many customers."""
@@ -84,6 +91,34 @@ def train(
     return TrainingResult(manifest, refused)
 
 
+def lists_before(
+    until: datetime,
+    customer_ids: Sequence[str],
+    sources: Sequence[str],
+    mapping: ColumnMapping,
+    configuration: TrainingConfiguration,
+    registry: Registry,
+    progress: Progress | None = None,
+    first_ids: Mapping[str, str] | None = None,
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Learn from what came before a time, and give the item ids and the lists (n, list_size) of some customers.
+
+    The lists are those that ``train`` would have stored then; NOTHING for whoever is unknown. ``first_ids`` and the
+    registry's list of erasures are heeded as ``train`` does.
+    """
+    watched = progress or SilentProgress()
+    at_that_time = configuration.model_copy(update={"until": until, "evaluation_windows": 1})
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        EventStore(configuration.resources, mapping.time_zone) as store,
+    ):
+        rules = RowRules(mapping, at_that_time, datetime.now(UTC))
+        people = People(recognises(ErasureList(registry.root).all()), first_ids or {})
+        summary, refused = store.read(find_files(sources), rules, watched, people)
+        lists = _Run(store, summary, refused, at_that_time, watched).lists_of(customer_ids)
+        return store.ids("items"), lists
+
+
 class _Run:
     """Takes the steps of one run; keeps between them only what the next one needs."""
 
@@ -109,17 +144,10 @@ class _Run:
 
     def write(self, writer: ArtifactWriter) -> Manifest:
         """Fit at each cut in turn, each fit beginning where the earlier one ended, and write the last."""
-        windows, final = self._plan.windows, self._plan.final
-        passed = [window for window in windows if window.first < final]
-        for window in passed:
-            self._pass_through(window, judges=window is not windows[0], measures=window is passed[-1])
-        last = self._cutoff_at(final)
-        if last is None:
-            raise InvalidInputError("until", "lies before every event; there is nothing to learn from")
-        cutoff, neighbors = last
-        ranker = self._learner.ranker_at(cutoff)
-        if windows[-1].first >= final:
-            self._evaluate(cutoff, ranker, windows[-1])
+        cutoff, ranker, neighbors = self._learn()
+        final = self._plan.final
+        if self._plan.windows[-1].first >= final:
+            self._evaluate(cutoff, ranker, self._plan.windows[-1])
         interactions = self._write_model(writer, cutoff, ranker, neighbors)
         if self._backtest is not None:
             writer.write_backtest(self._backtest)
@@ -130,10 +158,33 @@ class _Run:
             configuration=self._configuration.for_manifest(),
             metrics={
                 "evaluation": self._evaluation(),
+                "days": self._store.events_per_day(final, DAYS_COUNTED),
                 "ranker": self._learner.describe() | self._why_not_learned,
                 "refused": dict(self._refused.counts),
             },
         )
+
+    def lists_of(self, customer_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Give the lists (n, list_size) of some customers at the last cut, NOTHING for whoever is unknown."""
+        _, ranker, _ = self._learn()
+        places = rows_in(customer_ids, self._store.ids("customers"))
+        lists = np.full((len(places), self._configuration.list_size), NOTHING, dtype=np.int64)
+        known = np.flatnonzero(places != NOTHING)
+        if len(known):
+            lists[known] = ListMaker(ranker, self._configuration).rank(places[known]).item_rows
+        return lists
+
+    def _learn(self) -> tuple[Cutoff, Ranker, ItemNeighbors]:
+        """Go through the windows and fit what the model is made of."""
+        windows, final = self._plan.windows, self._plan.final
+        passed = [window for window in windows if window.first < final]
+        for window in passed:
+            self._pass_through(window, judges=window is not windows[0], measures=window is passed[-1])
+        last = self._cutoff_at(final)
+        if last is None:
+            raise InvalidInputError("until", "lies before every event; there is nothing to learn from")
+        cutoff, neighbors = last
+        return cutoff, self._learner.ranker_at(cutoff), neighbors
 
     def _choose_learner(self) -> Learner:
         configuration, span = self._configuration, self._plan.windows[0].stop - self._plan.windows[0].first
@@ -218,14 +269,8 @@ class _Run:
         seed = self._configuration.seed
         setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels, seed)
         self._evaluations.append(evaluate(setting, cutoff, lists))
-        kept = lists.item_rows[:, :WIDTH]
-        self._backtest = Backtest(
-            self._store.ids_at("customers", rows),
-            np.where(kept == NOTHING, NO_ITEM, kept).astype(np.uint32),
-            labels.owners.astype(np.uint32),
-            labels.item_rows.astype(np.uint32),
-            labels.values,
-        )
+        judged = judged_of(labels, chunk_of(cutoff.interactions, rows))
+        self._backtest = backtest_of(self._store.ids_at("customers", rows), lists.item_rows, judged)
 
     def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, ranker: Ranker, neighbors: ItemNeighbors) -> int:
         interactions = cutoff.interactions

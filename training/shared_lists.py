@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from models.candidates import CANDIDATE, NO_EVIDENCE, CandidateArray, Source
 from models.item_model import EVERYONE
 from training.config import TrainingConfiguration
-from training.event_store import EventStore
-from training.interactions import SECONDS_PER_DAY, Interactions
+from training.event_store import SECONDS_PER_DAY, EventStore
+from training.interactions import Interactions
 
 _BORROWED_CUSTOMERS = 20.0
 """A segment's counts are mixed with so many imaginary customers who buy as everyone does."""

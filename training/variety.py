@@ -31,14 +31,16 @@ def novelty(lists: NDArray[np.int64], buyers: NDArray[np.int64], customers: int)
     return _mean(-np.log2(np.maximum(buyers[shown], 1) / max(customers, 1)))
 
 
-def personalization(lists: NDArray[np.int64], items: int) -> float:
-    """Give the part of a list that differs, on average, from another customer's; 0 when all get the same."""
-    counts = exposure(lists, items).astype(np.float64)
-    places = counts.sum()
-    if len(lists) < 2 or places == 0:
+def personalization(exposed: NDArray[np.int64], customers: int) -> float:
+    """Give the part of a list that differs, on average, from another customer's; 0 when all get the same.
+
+    ``exposed`` (items,) counts on how many of the ``customers``' lists each item stands.
+    """
+    counts = exposed.astype(np.float64)
+    places = float(counts.sum())
+    if customers < 2 or places == 0:
         return 0.0
-    shared = float((counts * (counts - 1)).sum()) / (len(lists) - 1)
-    return 1 - shared / float(places)
+    return 1 - float((counts * (counts - 1)).sum()) / (customers - 1) / places
 
 
 def concentration(lists: NDArray[np.int64], items: int) -> float:

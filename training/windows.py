@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from training.config import TrainingConfiguration
-from training.event_store import EventSummary
-from training.interactions import SECONDS_PER_DAY
+from training.event_store import SECONDS_PER_DAY, EventSummary
 
 
 @dataclass(frozen=True, slots=True)

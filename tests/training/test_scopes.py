@@ -6,7 +6,7 @@ import pytest
 from tests.training.reading import interactions_of, row
 from training.chunk import chunk_of
 from training.metrics import Labels
-from training.scopes import ALL, NEW_ITEMS, NEW_TO_CUSTOMER, NOVEL, REBUY, SCOPES, SEEN, Judged, young_items
+from training.scopes import ALL, NEW_ITEMS, NEW_TO_CUSTOMER, NOVEL, REBUY, SCOPES, SEEN, Judged, judged_of
 from training.sources.source import NOTHING
 
 ITEMS = {"bought": 0, "bygone": 1, "fresh": 2, "never": 3, "viewed": 4}
@@ -24,7 +24,7 @@ def judged(tmp_path: Path) -> Judged:
     ]
     chunk = chunk_of(interactions_of(tmp_path, rows), np.array([0]))
     labels = Labels(1, np.zeros(5, dtype=np.int64), np.arange(5), np.ones(5))
-    return Judged(labels, chunk, young_items(chunk))
+    return judged_of(labels, chunk)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from training.variety import (
     by_popularity,
     concentration,
     coverage,
+    exposure,
     inner_diversity,
     novelty,
     personalization,
@@ -30,8 +31,8 @@ def test_novelty_is_in_bits() -> None:
 
 
 def test_the_same_list_for_everyone_is_not_personal_and_disjoint_lists_are() -> None:
-    assert personalization(np.array([[1, 2]] * 5), 4) == pytest.approx(0)
-    assert personalization(np.array([[0, 1], [2, 3]]), 4) == pytest.approx(1)
+    assert personalization(exposure(np.array([[1, 2]] * 5), 4), 5) == pytest.approx(0)
+    assert personalization(exposure(np.array([[0, 1], [2, 3]]), 4), 2) == pytest.approx(1)
 
 
 @given(_lists)
@@ -42,7 +43,7 @@ def test_personalization_is_what_counting_every_pair_gives(lists: NDArray[np.int
     places = sum(len(items) for items in own)
     shared = sum(len(a & b) for i, a in enumerate(own) for j, b in enumerate(own) if i != j) / (len(own) - 1)
     expected = 1 - shared / places if places else 0
-    assert personalization(square, 10) == pytest.approx(expected)
+    assert personalization(exposure(square, 10), len(square)) == pytest.approx(expected)
 
 
 def test_one_item_everywhere_is_as_concentrated_as_can_be() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import TrainingConfiguration
-from training.event_store import EventStore
-from training.interactions import SECONDS_PER_DAY
+from training.event_store import SECONDS_PER_DAY, EventStore
 
 _UNITS_PER_MONEY = 10_000
 
