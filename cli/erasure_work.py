@@ -1,9 +1,11 @@
 """What ``dangol erasures`` does: walks over every place that may hold a customer, to remove or to count."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,11 @@ from service.store.residues import RedisResidues, Residue
 
 FOLDERS = ("exports", "refused")
 """Folders of the home whose JSON Lines may hold customers."""
+
+REPORTS = "reports"
+"""The folder of the home whose pages show customers; a page without one of them is a new page."""
+
+_CUSTOMER = re.compile('<h3 class="customer">(.*?)</h3>', re.DOTALL)
 _BATCH_PATIENCE = 60.0  # seconds that a batch of the archive may take to be written
 _LOOK = 0.2
 
@@ -98,6 +105,14 @@ def _on_disk(session: Session, erased: frozenset[str]) -> Iterator[Residue]:
         for path in sorted((session.home / folder).glob("*.jsonl")):
             if any(_names(line, erased) for line in path.read_bytes().splitlines()):
                 yield Residue(folder, partial(_rewrite, path, erased))
+    for page in sorted((session.home / REPORTS).glob("*.html")):
+        if any(is_erased(name, erased) for name in shown_in(page.read_text(encoding="utf-8"))):
+            yield Residue(REPORTS, page.unlink)
+
+
+def shown_in(page: str) -> list[str]:
+    """Name the customers whom the report of a model shows."""
+    return [unescape(name) for name in _CUSTOMER.findall(page)]
 
 
 def _wait_for_batch(log: ArchivedLog) -> None:

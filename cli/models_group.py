@@ -139,6 +139,42 @@ def promote(
 
 
 @group.command()
+def report(
+    context: typer.Context,
+    version: Version = CURRENT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file; under `reports/` of the home unless given.")
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option("--names", exists=True, dir_okay=False, help="A catalogue export, or columns of ids and names."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one page about a model: how good, beside what, how sure, for whom; HTML with everything in it.
+
+    Example: `dangol models report current --names products.csv`
+    """
+    from cli.erasure_work import REPORTS
+    from training.names import read_names
+    from training.report import report_html
+
+    session = session_of(context)
+    registry = session.registry()
+    artifact = registry.open(_manifest(context, version).model_version)
+    found = artifact.manifest.model_version
+    verdict = registry.verdict(found)
+    former = verdict.get("against") if verdict else None
+    before = registry.open(former) if former in registry.versions() else None
+    default = session.home / publish.CATALOG_EXPORT
+    chosen = names or (default if default.is_file() else None)
+    path = output or session.home / REPORTS / f"{found}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report_html(artifact, verdict, before, read_names(chosen) if chosen else {}), encoding="utf-8")
+    answer({"model_version": found, "file": str(path)}, as_json, lambda console: console.print(f"written to {path}"))
+
+
+@group.command()
 def rollback(context: typer.Context, redis_url: RedisUrl = "", tenant: Tenant = "", as_json: Json = False) -> None:
     """Serve again what was served before: the same as `dangol rollback`.
 

@@ -74,6 +74,10 @@ def fill(client: Client, home: Path) -> None:
     lines = [{"reason": "no-item", "row": {"who": name, "what": 5}} for name in (*NAMES, "bob")]
     (home / "refused" / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
+    (home / "reports").mkdir()
+    for name in ("ada", "bob"):
+        (home / "reports" / f"{name}.html").write_text(f'<h3 class="customer">{name}</h3>')
+
 
 def residues(dangol: Command, capsys: pytest.CaptureFixture[str], receipt: str) -> dict[str, int]:
     capsys.readouterr()
@@ -90,7 +94,7 @@ def test_nothing_is_left_of_an_erased_customer_under_any_of_their_ids(
     erased = client.erase_customer("device")
     assert erased.identity_count == 2
     left = residues(dangol, capsys, erased.receipt_id)
-    assert {"archive", "models", "refused"} <= left.keys()
+    assert {"archive", "models", "refused", "reports"} <= left.keys()
     assert not {name for name in left if name.startswith("key")}
     assert dangol("erasures", "apply") == 0
     assert residues(dangol, capsys, erased.receipt_id) == {}
@@ -100,6 +104,7 @@ def test_nothing_is_left_of_an_erased_customer_under_any_of_their_ids(
     assert not [part for part in (*names, *dumped) if b"device" in part]
     assert [one.event.customer_id for page in Archive(str(home / "archive")).events() for one in page] == ["bob"]
     assert "ada" not in (home / "refused" / "x.jsonl").read_text()
+    assert [page.name for page in (home / "reports").iterdir()] == ["bob.html"]
     assert client.get_customer("bob").customer.language == "ko"
 
 

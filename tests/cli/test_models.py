@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tests.shop import item_name
 
 
 @pytest.fixture
@@ -54,6 +55,19 @@ def test_a_promoted_model_is_current(
     assert dangol("models", "show", "--json") == 0
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[-1])["model_version"] == two_models[0]
+
+
+def test_the_report_of_a_model_is_one_page_that_calls_items_by_their_names(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str], tmp_path: Path
+) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text("id,title\n" + "".join(f"{item_name(number)},Tea & {number}\n" for number in range(60)))
+    assert dangol("models", "report", "current", "--names", names, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["model_version"] == two_models[1]
+    page = Path(told["file"]).read_text()
+    assert f"Model {two_models[1]}" in page
+    assert "Tea &amp; " in page
 
 
 def test_pruning_keeps_the_current_model_and_the_one_before(
