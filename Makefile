@@ -173,6 +173,7 @@ bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its
 .PHONY: bench-quality
 bench-quality: $(INSTALLED) ## Quality on published data against papers and trivial lists (DATA=the folder with the sets)
 	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"
+	@$(RUN) benchmarks.bench_quality_dated --data "$(DATA)"
 
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
