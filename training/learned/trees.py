@@ -68,11 +68,11 @@ class Trees:
 
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score candidates, (c,) float32: higher is better, comparable between customers as far as log-odds are."""
-        odds = _predict(self.binary, features)
+        scores = _predict(self.binary, features) + np.float32(self.pairwise_scale) * _predict(self.pairwise, features)
         if self.spend is not None:
-            odds += np.float32(self.settings.revenue_mix) * (_predict(self.spend, features) - odds)
-        order = _predict(self.pairwise, features)
-        return odds + np.float32(self.pairwise_scale) * order + np.float32(self.settings.shift)
+            # Twice, for it takes the place of both.
+            scores += np.float32(self.settings.revenue_mix) * (2 * _predict(self.spend, features) - scores)
+        return scores + np.float32(self.settings.shift)
 
     def importances(self) -> dict[str, float]:
         """Give each feature's share of what the trees of the first objective gained, as JSON, largest first."""
