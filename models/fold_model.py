@@ -42,10 +42,10 @@ class FoldModel:
 
 
 def fold_model_of(artifact: Artifact) -> FoldModel | None:
-    """Take the fold model out of an artifact; None when its manifest does not say how it was trained."""
+    """Take the fold model out of an artifact; None when its manifest tells no weights of a blend, as that of trees."""
     configuration, metrics = artifact.manifest.configuration, artifact.manifest.metrics
     try:
-        weights = metrics["blend"]["new"]
+        weights = metrics["ranker"]["weights"]["new"]
         settings = {
             "events": {
                 name: [event["weight"], event["half_life_days"]] for name, event in configuration["events"].items()

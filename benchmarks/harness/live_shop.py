@@ -55,7 +55,7 @@ def write_model(registry: Registry, items: int, customers: int) -> str:
                 "new_share": 0.3,
             },
             # Strong, so that one event shows: what is measured is when, not how well.
-            metrics={"blend": {"new": {"collaborative": 5.0, "neighbors": 2.0}}},
+            metrics={"ranker": {"weights": {"new": {"collaborative": 5.0, "neighbors": 2.0}}}},
         ).model_version
     registry.promote(version)
     return version

@@ -69,7 +69,7 @@ def write_foldable(
                 "list_size": LIST_SIZE,
                 "new_share": 0.5,
             },
-            metrics={"blend": {"new": {"collaborative": 2.0, "neighbors": 0.3}}},
+            metrics={"ranker": {"weights": {"new": {"collaborative": 2.0, "neighbors": 0.3}}}},
         ).model_version
 
 

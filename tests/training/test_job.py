@@ -9,6 +9,7 @@ import pytest
 from models.artifact import Artifact
 from models.candidates import BOUGHT_FLAG, NO_EVIDENCE, VIEWED_FLAG, CandidateTable, Source
 from models.errors import InvalidInputError
+from models.fold_model import fold_model_of
 from models.item_model import EVERYONE
 from models.progress import SilentProgress, SilentStage
 from models.registry import Registry
@@ -77,6 +78,13 @@ def test_csv_and_parquet_of_the_same_events_give_the_same_model(shop: Path, tmp_
     path = write_events(tmp_path / "events.csv.gz", customers=120, items=40)
     other = train_on(path, tmp_path / "models", segments=("segment",))
     assert other.manifest.model_version == artifact.manifest.model_version
+
+
+def test_workers_can_make_candidates_fresh_with_what_the_manifest_tells(artifact: Artifact) -> None:
+    weights = artifact.manifest.metrics["ranker"]["weights"]["new"]
+    model = fold_model_of(artifact)
+    assert model is not None
+    assert (model.collaborative, model.neighbors) == (weights["collaborative"], weights["neighbors"])
 
 
 def test_the_manifest_counts_what_was_read(artifact: Artifact) -> None:
