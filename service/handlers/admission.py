@@ -18,7 +18,8 @@ TARGET = 0.005
 """Seconds that something may wait in the event loop's queue for good."""
 INTERVAL = 0.1
 """Seconds between two looks at the limit."""
-LOWEST_LIMIT = 2
+LOWEST_LIMIT = 32
+"""So many calls are answered within a page's patience in any case; a machine that stalls for a moment refuses none."""
 _BEAT = 0.01
 _LEAST_SHARE = 0.5
 _STEP = 4

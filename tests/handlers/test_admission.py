@@ -34,9 +34,9 @@ def test_exempt_calls_pass_when_all_places_are_taken() -> None:
 
 
 def test_a_standing_queue_lowers_the_limit_below_what_is_worked_on() -> None:
-    admission = busy_with(20, Admission(MAXIMUM))
+    admission = busy_with(60, Admission(MAXIMUM))
     admission.adapt(2 * TARGET)
-    assert admission.limit < 20
+    assert admission.limit < 60
 
 
 def test_the_limit_rises_again_to_the_maximum_within_ten_seconds() -> None:

@@ -19,7 +19,7 @@ Configuration = dict[str, Any]
 
 LISTENER = "grpc"
 _ADMISSION = "envoy.filters.http.adaptive_concurrency"
-_LOWEST_LIMIT = 4
+_LOWEST_LIMIT = 32  # as in service/handlers/admission.py
 _REFUSED = 429
 _RETRY_DELAY = 0.2  # seconds
 _TYPES = "type.googleapis.com/envoy"
