@@ -54,8 +54,12 @@ class RunningServer:
         assert self.process.exitcode is not None
         return self.process.exitcode
 
+    def _whole_lines(self) -> list[str]:
+        """Give the lines that are written to their end."""
+        return self.log.read_text().rpartition("\n")[0].splitlines()
+
     def log_lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self._whole_lines() if line.startswith("{")]
 
 
 def _run(settings: Mapping[str, object], log: str) -> None:

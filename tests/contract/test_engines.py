@@ -215,13 +215,13 @@ def test_many_callers_at_once_each_get_their_own_answer(server: RunningServer) -
 
 
 def test_every_call_is_one_log_line_without_the_ids_in_it(server: RunningServer, channel: grpc.Channel) -> None:
-    OfferServiceStub(channel).RecommendOffers(
+    answer = OfferServiceStub(channel).RecommendOffers(
         RecommendOffersRequest(customer_id="a-most-secret-name", placements=["default"]), timeout=10
     )
-    # Lines are gathered before they are written; an earlier watch may end in the meantime, and so have the last line.
-    while not (lines := [line for line in server.log_lines() if line.get("method") == RECOMMEND]):
+    # Lines are gathered for a moment before they are written.
+    while not (lines := [line for line in server.log_lines() if line.get("request_id") == answer.served.request_id]):
         time.sleep(0.01)
-    line = lines[-1]
-    assert line["status"] == "OK"
+    (line,) = lines
+    assert (line["method"], line["status"]) == (RECOMMEND, "OK")
     assert line["customer"]
     assert "a-most-secret-name" not in server.log.read_text()
