@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import Enum
 
 from models.policy import PLAIN_POLICY, Policy
+from models.quiet_hours import DEFAULT_QUIET_HOURS, QuietHours
 from models.terms import Budget, Cap, Cooldown, Representation, WeeklyHours
 
 
@@ -158,6 +159,7 @@ class Placement:
     plain_items: bool = True
     rebuys: Rebuys = Rebuys.LATER
     policy: Policy = PLAIN_POLICY
+    quiet_hours: QuietHours = DEFAULT_QUIET_HOURS
     etag: str = field(default="", compare=False)
 
 

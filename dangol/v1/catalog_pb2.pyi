@@ -789,6 +789,7 @@ class Placement(_message.Message):
     REBUYS_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    QUIET_HOURS_FIELD_NUMBER: _builtins.int
     placement: _builtins.str
     """Names the placement, kebab-case such as `home-top`, 1 to 64 bytes. Required."""
     size: _builtins.int
@@ -803,6 +804,10 @@ class Placement(_message.Message):
     def policy(self) -> Global___Policy:
         """States how a slate is put together. Unset means by score alone."""
 
+    @_builtins.property
+    def quiet_hours(self) -> Global___QuietHours:
+        """States when nothing is sent to customers on this placement. Unset means 21:00 to 8:00 on the channel `push`."""
+
     def __init__(
         self,
         *,
@@ -812,14 +817,51 @@ class Placement(_message.Message):
         rebuys: Global___Rebuys.ValueType = ...,
         policy: Global___Policy | None = ...,
         etag: _builtins.str = ...,
+        quiet_hours: Global___QuietHours | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "quiet_hours", b"quiet_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "placement", b"placement", "plain_items", b"plain_items", "policy", b"policy", "rebuys", b"rebuys", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "placement", b"placement", "plain_items", b"plain_items", "policy", b"policy", "quiet_hours", b"quiet_hours", "rebuys", b"rebuys", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+@_typing.final
+class QuietHours(_message.Message):
+    """States when the shop does not begin to speak, by the customer's clock: nobody is found for an audience, or pushed to, then. Answers to RecommendOffers
+    are not bound by it. The clock is that of the request's `time_zone`, else of the customer's stored one, else UTC, daylight saving included.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_MINUTE_FIELD_NUMBER: _builtins.int
+    END_MINUTE_FIELD_NUMBER: _builtins.int
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    start_minute: _builtins.int
+    """States the first quiet minute of the day, 0 to 1,439."""
+    end_minute: _builtins.int
+    """States the first minute that is not quiet any more, 0 to 1,439; before `start_minute` it is one of the next day. The same as `start_minute` means
+    that there are no quiet hours.
+    """
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lists the channels that they hold on, at most 32. Empty means all of them."""
+
+    def __init__(
+        self,
+        *,
+        start_minute: _builtins.int = ...,
+        end_minute: _builtins.int = ...,
+        channels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "end_minute", b"end_minute", "start_minute", b"start_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuietHours: _TypeAlias = QuietHours  # noqa: Y015
 
 @_typing.final
 class Policy(_message.Message):

@@ -18,6 +18,7 @@ from models.offers import (
     Rebuys,
 )
 from models.policy import PLAIN_POLICY
+from models.quiet_hours import DEFAULT_QUIET_HOURS
 from service.decision.conditions import check_condition
 from service.handlers.cap_messages import cap_message, caps_from
 from service.handlers.money_messages import discount_from, discount_message, money_from, money_message
@@ -32,6 +33,8 @@ from service.handlers.terms_messages import (
     filter_message,
     hours_from,
     hours_message,
+    quiet_hours_from,
+    quiet_hours_message,
     representation_message,
     representations_from,
 )
@@ -167,6 +170,8 @@ def placement_message(placement: Placement) -> catalog_pb2.Placement:
     )
     if placement.policy != PLAIN_POLICY:
         message.policy.CopyFrom(policy_message(placement.policy))
+    if placement.quiet_hours != DEFAULT_QUIET_HOURS:
+        message.quiet_hours.CopyFrom(quiet_hours_message(placement.quiet_hours))
     return message
 
 
@@ -270,6 +275,9 @@ def _placement_from(message: catalog_pb2.Placement, field: str) -> Placement:
         plain_items=_PLAIN_ITEMS[message.plain_items],
         rebuys=_REBUYS[message.rebuys],
         policy=policy_from(message.policy, f"{field}.policy") if message.HasField("policy") else PLAIN_POLICY,
+        quiet_hours=quiet_hours_from(message.quiet_hours, f"{field}.quiet_hours")
+        if message.HasField("quiet_hours")
+        else DEFAULT_QUIET_HOURS,
         etag=message.etag,
     )
 

@@ -10,6 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from dangol.v1 import catalog_pb2
 from models.errors import InvalidInputError
 from models.offers import ItemFilter
+from models.quiet_hours import QuietHours
 from models.terms import DAY_MINUTES, Budget, Cooldown, Representation, WeeklyHours
 from service.handlers.money_messages import money_from, money_message
 from service.handlers.validation import (
@@ -32,6 +33,7 @@ _MAXIMAL_TEXT_BYTES = 4096
 _MAXIMAL_URI_BYTES = 2048
 _MAXIMAL_CONTENT_BYTES = 16 * 1024
 _MAXIMAL_HOURS = 32
+_MAXIMAL_CHANNELS = 32
 _MAXIMAL_UNITS = 10**9
 _MAXIMAL_SECONDS = 366 * 24 * 3600
 
@@ -144,6 +146,21 @@ def hours_message(hours: WeeklyHours) -> catalog_pb2.WeeklyHours:
     message = catalog_pb2.WeeklyHours(start_minute=hours.start_minute, end_minute=hours.end_minute)
     message.weekdays.extend(catalog_pb2.Weekday.ValueType(day + catalog_pb2.WEEKDAY_MONDAY) for day in hours.weekdays)
     return message
+
+
+def quiet_hours_from(message: catalog_pb2.QuietHours, field: str) -> QuietHours:
+    """Read quiet hours."""
+    check(f"{field}.start_minute", range_problem(message.start_minute, 0, DAY_MINUTES - 1))
+    check(f"{field}.end_minute", range_problem(message.end_minute, 0, DAY_MINUTES - 1))
+    check(f"{field}.channels", count_problem(len(message.channels), 0, _MAXIMAL_CHANNELS))
+    check_kebabs(f"{field}.channels", message.channels, 32)
+    check_distinct(f"{field}.channels", message.channels)
+    return QuietHours(message.start_minute, message.end_minute, tuple(message.channels))
+
+
+def quiet_hours_message(hours: QuietHours) -> catalog_pb2.QuietHours:
+    """Write quiet hours."""
+    return catalog_pb2.QuietHours(start_minute=hours.start_minute, end_minute=hours.end_minute, channels=hours.channels)
 
 
 def cooldown_from(message: catalog_pb2.Cooldown, field: str) -> Cooldown:

@@ -1,7 +1,7 @@
 """Offers and placements as JSON objects. docs/redis-layout.md describes them."""
 
 import json
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -30,6 +30,7 @@ from models.policy import (
     Rotation,
     ScoreMode,
 )
+from models.quiet_hours import DEFAULT_QUIET_HOURS, QuietHours
 from models.terms import Budget, Cap, CapEvent, CapPeriod, CapScope, Cooldown, Representation, WeeklyHours
 from service.store.event_codec import decode_money, encode_money
 
@@ -94,24 +95,26 @@ def decode_offer(id_: str, record: dict[str, Any], etag: str) -> Offer:
 
 
 def encode_placement(placement: Placement) -> dict[str, Any]:
-    """Write a placement; its policy only where it says something."""
+    """Write a placement; its policy and quiet hours only where they say something."""
     return {
         "size": placement.size,
         "plain_items": placement.plain_items,
         "rebuys": placement.rebuys.value,
         "policy": sparse(placement.policy) or None,
+        "quiet_hours": sparse(placement.quiet_hours) or None,
     }
 
 
 def decode_placement(id_: str, record: dict[str, Any], etag: str) -> Placement:
     """Read a placement. Raises as :func:`decode_offer` does."""
-    policy = record.get("policy")
+    policy, quiet_hours = record.get("policy"), record.get("quiet_hours")
     return Placement(
         id_,
         record["size"],
         record["plain_items"],
         Rebuys(record["rebuys"]),
         PLAIN_POLICY if policy is None else decode_policy(policy),
+        DEFAULT_QUIET_HOURS if quiet_hours is None else _decode_quiet_hours(quiet_hours),
         etag,
     )
 
@@ -196,6 +199,11 @@ def _decode_hours(record: dict[str, Any]) -> WeeklyHours:
         record.get("start_minute", whole.start_minute),
         record.get("end_minute", whole.end_minute),
     )
+
+
+def _decode_quiet_hours(record: dict[str, Any]) -> QuietHours:
+    channels = record.get("channels", DEFAULT_QUIET_HOURS.channels)
+    return replace(DEFAULT_QUIET_HOURS, **(record | {"channels": tuple(channels)}))
 
 
 def _decode_cap(record: dict[str, Any]) -> Cap:

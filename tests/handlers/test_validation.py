@@ -122,6 +122,10 @@ def offer(**fields: Any) -> catalog_pb2.Offer:  # noqa: ANN401 - whatever the me
     return catalog_pb2.Offer(**({"offer_id": "o", "item_ids": ["i"]} | fields))
 
 
+def resting(**hours: Any) -> catalog_pb2.Placement:  # noqa: ANN401 - whatever the message takes
+    return catalog_pb2.Placement(placement="push", quiet_hours=catalog_pb2.QuietHours(**hours))
+
+
 def policy(**fields: Any) -> catalog_pb2.Placement:  # noqa: ANN401 - whatever the message takes
     return catalog_pb2.Placement(placement="home-top", policy=catalog_pb2.Policy(**fields))
 
@@ -242,6 +246,9 @@ EUROS = catalog_pb2.Money(minor_units=150, currency_code="EUR")
             [policy(pins=[{"offer_id": "o", "rank": 1}, {"offer_id": "p", "rank": 1}])],
             "placements[0].policy.pins[1].rank",
         ),
+        (placements_from, [resting(start_minute=1440)], "placements[0].quiet_hours.start_minute"),
+        (placements_from, [resting(end_minute=-1)], "placements[0].quiet_hours.end_minute"),
+        (placements_from, [resting(channels=["push", "push"])], "placements[0].quiet_hours.channels[1]"),
         (placements_from, [policy(exploration={})], "placements[0].policy.exploration.percent"),
         (placements_from, [policy(rotation={})], "placements[0].policy.rotation.percent"),
         (
@@ -341,6 +348,14 @@ def test_a_policy_that_says_nothing_is_the_plain_one_and_not_written() -> None:
     (placement,) = placements_from([policy()])
     assert placement.policy.is_plain
     assert not placement_message(placement).HasField("policy")
+
+
+@pytest.mark.parametrize("hours", [{}, {"start_minute": 1320, "end_minute": 420, "channels": ["push", "sms"]}], ids=str)
+def test_quiet_hours_come_back_as_they_went_in_and_their_default_is_not_written(hours: dict[str, Any]) -> None:
+    given = resting(**hours)
+    assert placement_message(placements_from([given])[0]).quiet_hours == given.quiet_hours
+    unsaid = placement_message(placements_from([catalog_pb2.Placement(placement="push")])[0])
+    assert not unsaid.HasField("quiet_hours")
 
 
 def test_page_sizes_have_a_default_and_a_maximum_and_no_negative() -> None:

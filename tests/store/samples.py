@@ -23,6 +23,7 @@ from models.offers import (
     ShareOff,
 )
 from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
+from models.quiet_hours import QuietHours
 from models.terms import Budget, Cap, CapEvent, CapPeriod, CapScope, Cooldown, Representation, WeeklyHours
 from service.store.offer_codec import compact_json
 
@@ -147,6 +148,8 @@ placements = strategies.builds(
     strategies.booleans(),
     strategies.sampled_from(Rebuys),
     policies,
+    strategies.builds(QuietHours, strategies.integers(0, 1439), strategies.integers(0, 1439), tuples_of_ids)
+    | strategies.builds(QuietHours),
 )
 audiences = strategies.builds(Audience, identifiers, strategies.frozensets(identifiers, max_size=3))
 arms = strategies.builds(
