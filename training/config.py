@@ -52,7 +52,7 @@ class FactorSettings(_Model):
     factors: int = Field(default=128, ge=1, le=2048, description="Length of the factor vectors.")
     regularization: float = Field(default=2.0, ge=0)
     confidence_scale: float = Field(default=10.0, gt=0)
-    first_sweeps: int = Field(default=6, ge=1, le=200, description="ALS sweeps of the first fit, from random factors.")
+    first_sweeps: int = Field(default=4, ge=1, le=200, description="ALS sweeps of the first fit, from random factors.")
     later_sweeps: int = Field(
         default=2, ge=1, le=200, description="ALS sweeps of each later fit, from the earlier one."
     )
