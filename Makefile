@@ -176,7 +176,7 @@ bench-quality: $(INSTALLED) ## Quality on published data against papers and triv
 	@$(RUN) benchmarks.bench_quality_dated --data "$(DATA)"
 
 .PHONY: figures
-figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in the README
+figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in docs/figures.md and the README
 	@$(RUN) benchmarks.figures
 
 ##### For machines

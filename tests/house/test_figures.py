@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import END, START, newest_figures, table_of, with_table
+from benchmarks.figures import ALL, END, KEPT, README, START, main, newest_figures, summary_of, table_of, with_table
 from benchmarks.report import Figure, report
 
 
@@ -23,7 +23,7 @@ def test_a_figure_is_one_json_line_with_the_agreed_names(capsys: pytest.CaptureF
 def test_the_newest_figure_of_a_name_is_quoted() -> None:
     report("train.wall-time", 12.5, "s")
     report("train.wall-time", 11.5, "s")
-    assert [figure.value for figure in newest_figures(Path("bench-results"))] == [11.5]
+    assert [figure.value for figure in newest_figures([Path("bench-results/train.jsonl")])] == [11.5]
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,20 @@ def test_the_table_takes_the_place_between_the_marks() -> None:
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks"):
         with_table("a page", "a table")
+
+
+def test_what_must_be_nought_is_one_line_of_the_summary_and_what_nothing_binds_is_none() -> None:
+    figures = [Figure("a.lost", 0, "calls", floor=0), Figure("a.late", 2, "calls", floor=0), Figure("a.size", 1, "MB")]
+    (line,) = summary_of([*figures])
+    assert (line.name, line.value) == ("a.*", 2)
+
+
+def test_figures_that_were_not_measured_again_are_kept() -> None:
+    ALL.parent.mkdir()
+    for page in (ALL, README):
+        page.write_text(f"{START}\n{END}\n")
+    KEPT.write_text(json.dumps({"name": "a.old", "value": 1, "unit": "s"}) + "\n")
+    report("b.new", 2, "s", floor=3)
+    assert main() == 0
+    assert ["`a.old`" in ALL.read_text(), "`b.new`" in README.read_text()] == [True, True]
+    assert len(KEPT.read_text().splitlines()) == 2
