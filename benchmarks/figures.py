@@ -1,4 +1,4 @@
-"""Keeps the newest figures in ``docs/figures.jsonl``, and quotes them: all in docs/figures.md, those bound in the README.
+"""Keeps the newest figures in docs/figures.jsonl and quotes them: all in docs/figures.md, bound ones in the README.
 
 A benchmark that was not run again keeps the figures that it had.
 """
