@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from benchmarks.report import report
 from models.progress import SilentProgress
@@ -38,7 +40,7 @@ from training.undated.tuning import tune_ensemble
 
 _FOLDERS = {"gowalla": "gowalla_lightgcn", "taobao": "taobao_mbcgcn"}
 _SECONDS, _MEGABYTES = 300.0, 6 * 1024.0
-_CUSTOMERS_PER_BLOCK = 512
+_CUSTOMERS_PER_BLOCK, _THREADS = 512, 2
 _ABLATION_CUSTOMERS = 3_000
 _CHANCE = 1.25
 """How much better than the popular items a list may be on shuffled data, where its choice among them is luck."""
@@ -193,7 +195,12 @@ class _Popular:
 
 def _lists(scorer: Scorer, known: csr_matrix, rows: NDArray[np.int64], places: int) -> NDArray[np.int64]:
     blocks = [rows[start : start + _CUSTOMERS_PER_BLOCK] for start in range(0, len(rows), _CUSTOMERS_PER_BLOCK)]
-    return np.concatenate([unseen_lists(scorer.score(block, known[block]), known[block], places) for block in blocks])
+
+    def lists(block: NDArray[np.int64]) -> NDArray[np.int64]:
+        return unseen_lists(scorer.score(block, known[block]), known[block], places)
+
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(_THREADS) as pool:
+        return np.concatenate(list(pool.map(lists, blocks)))
 
 
 def _read(options: argparse.Namespace) -> Split:

@@ -210,6 +210,17 @@ def test_the_best_are_found_in_falling_order_and_equal_ones_as_they_stand() -> N
     assert values.tolist() == [[3, 3, 2], [5, 5, 5]]
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 40))
+def test_the_best_are_those_of_a_stable_sort(seed: int, columns: int, count: int) -> None:
+    randomness = np.random.default_rng(seed)
+    # Some rows of mostly equal values, some of hardly any.
+    scores = np.vstack([randomness.integers(0, 3, (5, columns)), randomness.integers(0, 10_000, (5, columns))])
+    rows, values = best_of(scores.astype(np.float32), count)
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    assert rows.tolist() == expected.tolist()
+    assert values.tolist() == np.take_along_axis(scores, expected, axis=1).tolist()
+
+
 @pytest.mark.parametrize("learn", [fit_bpr, fit_lmf])
 def test_a_fit_that_diverges_is_refused(learn: Callable[[csr_matrix, RankedFactorSettings, int], object]) -> None:
     with pytest.raises(InvalidInputError, match="factors: the fit diverged"):

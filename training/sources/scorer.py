@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.candidates import Source
-from training.chunk import Chunk
+from training.chunk import Chunk, best_per_owner
 from training.sources.source import NOTHING, Proposals
+
+_COLUMNS_PER_GROUP = 16
+_CROWD = 8
+"""Candidates per place beyond which a row has so many equal values that it is sorted."""
 
 
 class Scorer(Protocol):
@@ -53,13 +57,29 @@ def histories_of(chunk: Chunk) -> csr_matrix:
 def best_of(scores: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Give columns and values of each row's highest, best first, equal ones as they stand: (n, min(count, items))."""
     count = min(count, scores.shape[1])
-    rows = np.nonzero(are_best(scores, count))[1].reshape(len(scores), count)
-    best = np.take_along_axis(scores, rows, axis=1)
-    order = np.argsort(-best, axis=1, kind="stable")
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
+    is_candidate = scores >= _bound_of_best(scores, count)
+    crowded = np.flatnonzero(is_candidate.sum(axis=1, dtype=np.int32) > _CROWD * count)
+    if len(crowded):
+        is_candidate[crowded] = _are_best(scores[crowded], count)
+    owners, columns = np.nonzero(is_candidate)
+    chosen, _, _ = best_per_owner(owners, scores[owners, columns], count)
+    rows = columns[chosen].reshape(len(scores), count)
+    return rows, np.take_along_axis(scores, rows, axis=1)
 
 
-def are_best(scores: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+def _bound_of_best(scores: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Give a value (n, 1) that at least ``count`` of each row reach, and mostly few more: no row need be sorted.
+
+    It is the ``count``-th highest of the maxima of groups of columns; where there are fewer groups, everything counts.
+    """
+    groups = scores.shape[1] // _COLUMNS_PER_GROUP
+    if groups < count:
+        return np.full((len(scores), 1), -np.inf, dtype=np.float32)
+    grouped = scores[:, : groups * _COLUMNS_PER_GROUP].reshape(len(scores), _COLUMNS_PER_GROUP, groups)
+    return np.sort(grouped.max(axis=1), axis=1)[:, groups - count, np.newaxis]
+
+
+def _are_best(scores: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
     """Mark exactly ``count`` of the highest in each row, of equal ones the first."""
     # Sorting values is vectorised; partitions are not cheaper, and crawl where most values are equal, as zeros are.
     least = np.sort(scores, axis=1)[:, scores.shape[1] - count, np.newaxis]

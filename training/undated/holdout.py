@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from training.metrics import Labels, hits_of, ndcg, recall
+from training.metrics import Hits, Labels, ndcg, recall
 from training.sources.scorer import best_of
 from training.sources.source import NOTHING
 
 PLACES = 20
 """Of a list that is judged."""
+
+_LABELS_PER_BLOCK = 256
 
 
 def hold_out(matrix: csr_matrix, counts: NDArray[np.int64], seed: int) -> tuple[csr_matrix, csr_matrix]:
@@ -78,8 +80,30 @@ class Trial:
 
     def quality(self, scores: NDArray[np.float32]) -> float:
         """Add up recall and NDCG of the lists that scores (n, p) make."""
-        hits = hits_of(unseen_lists(scores.copy(), self.seen, PLACES), self.labels)
+        labels, places = self.labels, self._places(scores)
+        is_hit = np.zeros((labels.customers, PLACES), dtype=bool)
+        listed = places < PLACES
+        is_hit[labels.owners[listed], places[listed]] = True
+        counts = labels.counts()
+        hits = Hits(is_hit, is_hit.astype(np.float64), counts, counts.astype(np.float64))
         return recall(hits, PLACES).value + ndcg(hits, PLACES).value
+
+    def _places(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Give the place of each label among what its customer has not seen; of equal scores the first come first.
+
+        Counting what stands before the few labels is many times cheaper than sorting everything.
+        """
+        open_scores = scores.copy()
+        owners = np.repeat(np.arange(self.seen.shape[0]), np.diff(self.seen.indptr))
+        open_scores[owners, self.seen.indices] = -np.inf
+        places = np.empty(len(self.labels.owners), dtype=np.int64)
+        columns = np.arange(scores.shape[1])
+        for start in range(0, len(places), _LABELS_PER_BLOCK):
+            block = slice(start, start + _LABELS_PER_BLOCK)
+            rows, own = open_scores[self.labels.owners[block]], self.labels.item_rows[block, np.newaxis]
+            value = np.take_along_axis(rows, own, axis=1)
+            places[block] = np.sum((rows > value) | ((rows == value) & (columns < own)), axis=1)
+        return places
 
 
 def draw_trial(matrix: csr_matrix, share: float, customers: int, items: int, seed: int) -> Trial:

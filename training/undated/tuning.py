@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,14 +14,14 @@ from training.memory import give_back
 from training.sources.item_pairs import degrees_of
 from training.sources.item_weights import ItemWeights
 from training.sources.linear_filter import FilterSettings, learn_filter
-from training.sources.local_ease import LocalEaseSettings, learn_local_ease
+from training.sources.local_ease import LocalEaseSettings, Meetings
 from training.sources.spectral_ease import SpectralEaseSettings, find_spectrum
 from training.undated.climbing import Climb, Grid, Point
 from training.undated.ensemble import MODELS, EnsembleSettings, fit_factors
 from training.undated.holdout import Trial, draw_trial
 from training.undated.mixture import of_one_spread
 
-HELD_SHARE, TRIAL_CUSTOMERS, TRIAL_ITEMS = 0.2, 2_000, 8_000
+HELD_SHARE, TRIAL_CUSTOMERS, TRIAL_ITEMS = 0.2, 4_000, 8_000
 """Of each history; customers and items that trials are judged by, which bounds time and memory on any data."""
 
 _EXPONENTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
@@ -40,6 +41,9 @@ _SPECTRAL_GRID: Grid = {
     "regularization": (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4),
 }
 _WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0)
+_KEPT = 2
+"""Fits that are kept while a neighbour on the grid is tried: that of the best point, and the newest."""
+
 _FILTER_TRIALS, _EASE_TRIALS, _SPECTRAL_TRIALS, _MIXTURE_TRIALS = 20, 16, 10, 40
 
 
@@ -68,30 +72,35 @@ class _Tuning:
     def tune_filter(self) -> None:
         """Tune the exponents; only the customers' one needs the pairs anew."""
         plain = replace(self.settings.filter, history_exponent=0.0, proposed_exponent=0.0)
-        learned: dict[float, ItemWeights] = {}
+
+        @lru_cache(_KEPT)
+        def learned(exponent: float) -> csr_matrix:
+            settings = replace(plain, customer_exponent=exponent)
+            return self._proposed(learn_filter(self.trial.known, settings, self.seed, self.trial.targets))
 
         def scores(point: Point) -> NDArray[np.float32]:
-            exponent = point["customer_exponent"]
-            if exponent not in learned:
-                learned.clear()
-                settings = replace(plain, customer_exponent=exponent)
-                learned[exponent] = learn_filter(self.trial.known, settings, self.seed, self.trial.targets)
-            return self._item_scores(learned[exponent], point["history_exponent"], -point["proposed_exponent"])
+            weights = learned(point["customer_exponent"])
+            return self._item_scores(weights, point["history_exponent"], -point["proposed_exponent"])
 
         best = self._climb(scores, _FILTER_GRID, _FILTER_TRIALS, asdict(self.settings.filter))
         self.settings = replace(self.settings, filter=_with(self.settings.filter, best))
 
     def tune_ease(self) -> None:
-        """Tune local EASE; only its proposed exponent needs no new fit."""
-        learned: dict[tuple[float, ...], ItemWeights] = {}
+        """Tune local EASE; its proposed exponent needs no new fit, and only the customers' one counts anew."""
+        plain = replace(self.settings.ease, proposed_exponent=0.0)
+
+        @lru_cache(_KEPT)
+        def counted(exponent: float) -> Meetings:
+            return Meetings.of(self.trial.known, exponent, self.seed, self.trial.targets)
+
+        @lru_cache(_KEPT)
+        def learned(customer_exponent: float, item_exponent: float, regularization: float) -> csr_matrix:
+            settings = replace(plain, item_exponent=item_exponent, regularization=regularization)
+            return self._proposed(counted(customer_exponent).ease(settings, self.threads))
 
         def scores(point: Point) -> NDArray[np.float32]:
-            key = tuple(point[name] for name in ("customer_exponent", "regularization", "item_exponent"))
-            if key not in learned:
-                learned.clear()
-                settings = _with(self.settings.ease, {**point, "proposed_exponent": 0.0})
-                learned[key] = learn_local_ease(self.trial.known, settings, self.seed, self.threads, self.trial.targets)
-            return self._item_scores(learned[key], 0.0, point["proposed_exponent"])
+            fitted = learned(point["customer_exponent"], point["item_exponent"], point["regularization"])
+            return self._item_scores(fitted, 0.0, point["proposed_exponent"])
 
         best = self._climb(scores, _EASE_GRID, _EASE_TRIALS, asdict(self.settings.ease))
         self.settings = replace(self.settings, ease=_with(self.settings.ease, best))
@@ -138,13 +147,17 @@ class _Tuning:
         self.scores.append(scores(best))
         return best
 
+    def _proposed(self, weights: ItemWeights) -> csr_matrix:
+        """Keep the columns of the drawn items, (items, p)."""
+        return weights.weights[:, self.trial.item_rows]
+
     def _item_scores(
-        self, weights: ItemWeights, history_exponent: float, proposed_exponent: float
+        self, weights: csr_matrix, history_exponent: float, proposed_exponent: float
     ) -> NDArray[np.float32]:
-        """Score the trial, with weights whose rows are divided and columns multiplied by powers of the degrees."""
+        """Score the trial, with weights (items, p), rows divided and columns multiplied by powers of the degrees."""
         histories = self.trial.histories
         histories.data *= self._degrees[histories.indices] ** np.float32(-history_exponent)
-        scores: NDArray[np.float32] = (histories @ weights.weights[:, self.trial.item_rows]).toarray()
+        scores: NDArray[np.float32] = (histories @ weights).toarray()
         return scores * self._degrees[self.trial.item_rows] ** np.float32(proposed_exponent)
 
     @property
