@@ -167,7 +167,8 @@ class _Trainer:
             resources=Resources(threads=self._options.threads),
         )
         start = time.perf_counter()
-        result = train([str(self._files.known)], ColumnMapping(), configuration, self._registry, self._watch)
+        mapping = ColumnMapping(items=self._files.items)
+        result = train([str(self._files.known)], mapping, configuration, self._registry, self._watch)
         self._seconds = time.perf_counter() - start
         return self._registry.open(result.manifest.model_version)
 

@@ -88,7 +88,8 @@ def run_gowalla(split: Split, options: argparse.Namespace) -> None:
     print(f"seed {options.seed}, tuned in {tuned - start:.0f} s: {settings}", file=sys.stderr, flush=True)
     mixture = fit_ensemble(split.known, settings, options.seed, options.threads)
     lists = _lists(mixture, split.known, split.customer_rows, 20)
-    seconds, megabytes = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds, worked = time.perf_counter() - start, time.process_time()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     measured = _measure(lists, split.test[split.customer_rows], 20)
     if options.shuffled:
         _report_chance("gowalla", measured, split, 20)
@@ -97,7 +98,8 @@ def run_gowalla(split: Split, options: argparse.Namespace) -> None:
         "recall-20": (0.183, 0.1915, "LightGCN .1820, SimpleX .1872"),
         "ndcg-20": (0.150, 0.1589, "LightGCN .1547, SimpleX .1557"),
     })  # fmt: skip
-    report("quality.gowalla.seconds", seconds, "s", against="tuning, fit and all lists", floor=_SECONDS)
+    against = f"tuning, fit and all lists; {worked:.0f} s of processor time, imports included"
+    report("quality.gowalla.seconds", seconds, "s", against=against, floor=_SECONDS)
     report("quality.gowalla.peak-memory", megabytes, "MB", floor=_MEGABYTES)
     _ablate(mixture, split)
 

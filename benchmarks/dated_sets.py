@@ -10,41 +10,48 @@ import duckdb
 from cli.demo import data as groceries
 from cli.demo.data import quoted
 from models.progress import SilentProgress
+from training.config import ItemTable
 
 _COLUMNS = "customer_id, item_id, event_type, event_time, quantity, value"
 
 
 @dataclass(frozen=True, slots=True)
 class DatedSet:
-    """Is one data set; ``write_source`` is given the folder with the sets and one for its own files, and gives SQL."""
+    """Is one data set; ``write_source`` is given the folder with the sets and one for its own files.
+
+    It gives the SQL of the events, and the table of the items.
+    """
 
     cut: datetime
-    write_source: Callable[[Path, Path], str]
+    write_source: Callable[[Path, Path], tuple[str, ItemTable]]
 
 
 @dataclass(frozen=True, slots=True)
 class EventFiles:
-    """Leads to the events before ``cut`` alone, all that a model may know, and to those with the rest."""
+    """Leads to the events before ``cut`` alone, all that a model may know, to those with the rest, and to the items."""
 
     known: Path
     everything: Path
+    items: ItemTable
     cut: datetime
 
 
-def _completejourney(data: Path, folder: Path) -> str:
+def _completejourney(data: Path, folder: Path) -> tuple[str, ItemTable]:
     del data  # it comes as a package
     converted = groceries.prepare(groceries.locate(), folder, 0, SilentProgress())
-    return f"SELECT {_COLUMNS} FROM {quoted(converted.events)}"
+    items = ItemTable(path=converted.folder / "items.parquet")
+    return f"SELECT {_COLUMNS} FROM {quoted(converted.events)}", items
 
 
-def _online_retail(data: Path, folder: Path) -> str:
+def _online_retail(data: Path, folder: Path) -> tuple[str, ItemTable]:
     """Give one order line, whose 168,000 would decide every share of revenue, no value; its purchase counts."""
     del folder
     source = quoted(data / "online_retail_ii" / "interactions.parquet")
-    return f"""SELECT user_id::VARCHAR AS customer_id, item_id, event AS event_type,
+    query = f"""SELECT user_id::VARCHAR AS customer_id, item_id, event AS event_type,
                       timestamp AT TIME ZONE 'UTC' AS event_time, quantity::DOUBLE AS quantity,
                       CASE WHEN item_id = '23843' AND quantity > 80000 THEN 0 ELSE quantity * price END AS value
                FROM {source}"""
+    return query, ItemTable(path=data / "online_retail_ii" / "products.parquet")
 
 
 DATED_SETS: Mapping[str, DatedSet] = {
@@ -59,11 +66,12 @@ def write_events(name: str, data: Path, folder: Path, *, customers: int, shuffle
     ``shuffled`` deals the items out anew, those before the cut among themselves: only what is popular can be found.
     """
     dated = DATED_SETS[name]
-    files = EventFiles(folder / "known.parquet", folder / "everything.parquet", dated.cut)
+    source, items = dated.write_source(data, folder)
+    files = EventFiles(folder / "known.parquet", folder / "everything.parquet", items, dated.cut)
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'")
         database.execute("SET enable_progress_bar = false")
-        database.execute(f"CREATE VIEW source AS {dated.write_source(data, folder)}")
+        database.execute(f"CREATE VIEW source AS {source}")
         database.execute(f"CREATE TABLE events AS {_DRAWN}", {"customers": customers})
         if shuffled:
             database.execute(f"CREATE OR REPLACE TABLE events AS {_SHUFFLED}", {"cut": dated.cut})

@@ -31,6 +31,12 @@ def train(
     mapping: Annotated[
         Path | None, typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="TOML: which column means what.")
     ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            "--items", exists=True, dir_okay=False, help="A table of items: category, brand, name and the like."
+        ),
+    ] = None,
     configuration: Annotated[
         Path | None,
         typer.Option("--config", "--configuration", "-c", exists=True, dir_okay=False, help="TOML: how to learn."),
@@ -65,7 +71,7 @@ def train(
     from training.job import train as run_training
 
     registry = session_of(context).registry()
-    columns = _mapping(mapping)
+    columns = _mapping(mapping, items)
     chosen = _configuration(configuration, until=until, ranker=ranker, seed=seed)
     passage = None
     with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
@@ -118,10 +124,14 @@ def _linked(path: Path | None) -> dict[str, str]:
     return {} if path is None else first_ids(read_links(path))
 
 
-def _mapping(path: Path | None) -> "ColumnMapping":
-    from training.config import ColumnMapping, load_mapping
+def _mapping(path: Path | None, items: Path | None) -> "ColumnMapping":
+    from training.config import ColumnMapping, ItemTable, load_mapping
 
-    return ColumnMapping() if path is None else load_mapping(path)
+    mapping = ColumnMapping() if path is None else load_mapping(path)
+    if items is None:
+        return mapping
+    told = mapping.items or ItemTable(path=items)
+    return mapping.model_copy(update={"items": told.model_copy(update={"path": items})})
 
 
 def _configuration(

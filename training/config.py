@@ -67,6 +67,9 @@ class SourceSizes(_Model):
     popular: int = Field(default=50, ge=1, le=1000)
 
 
+LearnedSource = Literal["ease", "ridge", "content", "kindred", "trend"]
+
+
 class LearnedSettings(_Model):
     """Tunes the learned ranker: gradient-boosted trees over everything known of a customer and an item at a moment."""
 
@@ -80,7 +83,10 @@ class LearnedSettings(_Model):
         le=50_000,
         description="Items that may be found for customers: those that sell most lately.",
     )
-    own: int = Field(default=150, ge=1, le=1000, description="Candidates that the customer met before, at most.")
+    sources: tuple[LearnedSource, ...] = Field(
+        default=("ease", "ridge", "content", "kindred", "trend"), description="Models that find and describe items."
+    )
+    own: int = Field(default=150, ge=0, le=1000, description="Candidates that the customer met before, at most.")
     found: int = Field(default=200, ge=1, le=1000, description="Candidates found by the sources, at most.")
     binary_rounds: int = Field(default=150, ge=1, le=2000, description="Trees for the odds of a purchase.")
     pairwise_rounds: int = Field(default=100, ge=1, le=2000, description="Trees for the order within a list.")
@@ -187,6 +193,16 @@ class TrainingConfiguration(_Model):
         }
 
 
+class ItemTable(_Model):
+    """Names a table of items: what it says of them tells which are alike, and finds those that are rarely bought."""
+
+    path: Path = Field(description="Parquet, CSV or JSON Lines, one row per item.")
+    item: str = Field(default="item_id", min_length=1, description="Column of the item's id.")
+    attributes: tuple[str, ...] = Field(
+        default=(), description="Columns such as category, brand, name; default: all columns of text."
+    )
+
+
 class ColumnMapping(_Model):
     """Names the source's columns. Those left unset are looked for under this product's own names."""
 
@@ -213,6 +229,7 @@ class ColumnMapping(_Model):
     time_unit: Literal["seconds", "milliseconds", "microseconds"] = Field(
         default="seconds", description="Of numeric times."
     )
+    items: ItemTable | None = Field(default=None, description="A table of items, beside the events.")
 
     def names_explicitly(self, field: str) -> bool:
         """Tell whether the mapping was told this column rather than left to look for it."""

@@ -129,6 +129,14 @@ class EventStore:
             for name, column in self._connection.execute(query, parameters).fetchnumpy().items()
         }
 
+    def columns_of(self, file: SourceFile) -> dict[str, str] | None:
+        """Give a file's columns and their SQL types, as :meth:`SourceFile.columns` says."""
+        return file.columns(self._connection)
+
+    def keep(self, name: str, query: str) -> None:
+        """Keep what a query gives as a table of that name."""
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote_name(name)} AS {query}")
+
     def ids(self, table: str, first: int = 0, stop: int = 2**62) -> list[str]:
         """Give the ids of ``customers`` or ``items`` in rows ``first`` … ``stop`` - 1."""
         query = f"SELECT id FROM {quote_name(table)} WHERE row >= ? AND row < ? ORDER BY row"

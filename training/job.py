@@ -20,6 +20,7 @@ from models.propensity import Propensity
 from models.registry import Registry
 from models.vocabulary import Vocabulary
 from training.als import Factors, fit, random_factors
+from training.attributes import Attributes, read_attributes
 from training.backtests import backtest_of, rows_in
 from training.chunk import chunk_of
 from training.config import ColumnMapping, TrainingConfiguration
@@ -87,7 +88,8 @@ def train(
         people = People(recognises(ErasureList(registry.root).all()), first_ids or {})
         summary, refused = store.read(files, RowRules(mapping, configuration, datetime.now(UTC)), watched, people)
         with registry.writer() as writer:
-            manifest = _Run(store, summary, refused, configuration, watched).write(writer)
+            attributes = read_attributes(store, mapping.items, summary.items)
+            manifest = _Run(store, summary, refused, configuration, attributes, watched).write(writer)
     return TrainingResult(manifest, refused)
 
 
@@ -115,7 +117,8 @@ def lists_before(
         rules = RowRules(mapping, at_that_time, datetime.now(UTC))
         people = People(recognises(ErasureList(registry.root).all()), first_ids or {})
         summary, refused = store.read(find_files(sources), rules, watched, people)
-        lists = _Run(store, summary, refused, at_that_time, watched).lists_of(customer_ids)
+        attributes = read_attributes(store, mapping.items, summary.items)
+        lists = _Run(store, summary, refused, at_that_time, attributes, watched).lists_of(customer_ids)
         return store.ids("items"), lists
 
 
@@ -128,12 +131,14 @@ class _Run:
         summary: EventSummary,
         refused: RefusedReport,
         configuration: TrainingConfiguration,
+        attributes: Attributes,
         progress: Progress,
     ) -> None:
         self._store = store
         self._summary = summary
         self._refused = refused
         self._configuration = configuration
+        self._attributes = attributes
         self._progress = progress
         self._plan: Plan = plan(summary, configuration)
         self._factors: Factors | None = None
@@ -193,7 +198,7 @@ class _Run:
             reason = reason_against(self._store, self._summary, configuration, span)
             if reason is None:
                 shape = (self._summary.customers, self._summary.items)
-                return TreeLearner(self._store, configuration, shape, span, self._progress)
+                return TreeLearner(self._store, configuration, shape, span, self._attributes, self._progress)
             if configuration.ranker == "learned":
                 raise InvalidInputError("ranker", reason)
             self._why_not_learned = {"not_learned": reason}

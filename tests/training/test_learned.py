@@ -1,9 +1,9 @@
 """The learned ranker: what it may know at a moment, what it learns, and that its reasons are true."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,8 +14,18 @@ from models.errors import InvalidInputError
 from models.registry import Registry
 from tests.shop import write_events, write_rows
 from tests.training.reading import NOON, read_files, row
-from training.config import ColumnMapping, FactorSettings, LearnedSettings, Resources, TrainingConfiguration
+from training.attributes import read_attributes
+from training.config import (
+    ColumnMapping,
+    FactorSettings,
+    ItemTable,
+    LearnedSettings,
+    LearnedSource,
+    Resources,
+    TrainingConfiguration,
+)
 from training.job import train
+from training.learned.families import FAMILY_FEATURES
 from training.learned.frames import FEATURES, Frame, FrameSizes, frame_of
 from training.learned.log import EventLog, load_log
 from training.learned.moment import Moment, moment_at
@@ -32,14 +42,17 @@ SIZES = FrameSizes(own=50, found=50)
 
 
 @contextmanager
-def log_of(folder: Path, rows: list[dict[str, Any]]) -> Iterator[EventLog]:
+def log_of(folder: Path, rows: list[dict[str, Any]], items: list[dict[str, Any]] | None = None) -> Iterator[EventLog]:
     path = write_rows(folder / "events.csv", rows)
+    table = ItemTable(path=write_rows(folder / "items.csv", items)) if items else None
     with read_files(path) as (store, summary, _):
-        yield load_log(store, TrainingConfiguration(), (summary.customers, summary.items))
+        attributes = read_attributes(store, table, summary.items)
+        yield load_log(store, TrainingConfiguration(), (summary.customers, summary.items), attributes)
 
 
-def frame_at(log: EventLog, cut: int) -> tuple[Moment, Frame]:
-    moment = moment_at(log, cut, 30 * DAY, TrainingConfiguration())
+def frame_at(log: EventLog, cut: int, *, sources: Sequence[str] | None = None) -> tuple[Moment, Frame]:
+    learned = {} if sources is None else {"sources": sources}
+    moment = moment_at(log, cut, 30 * DAY, TrainingConfiguration.model_validate({"learned": learned}))
     return moment, frame_of(moment, np.arange(log.customers), SIZES)
 
 
@@ -102,6 +115,49 @@ def test_each_customer_is_described_by_themselves(tmp_path: Path) -> None:
         moment, together = frame_at(log, CUT)
         alone = frame_of(moment, np.array([7]), SIZES)
     assert np.allclose(alone.features, together.features[together.owners == 7], atol=1e-6)
+
+
+ITEMS = [
+    {"item_id": item, "category": category}
+    for category, items in (("bakery", ("bread", "butter", "roll")), ("snacks", ("chips", "salt")))
+    for item in items
+]
+
+
+def test_what_a_table_says_of_items_finds_one_that_hardly_anybody_bought(tmp_path: Path) -> None:
+    rows = [*crowd(), row("zoe", "roll", 2), row("adam", "salt", 2)]
+    with log_of(tmp_path, rows, ITEMS) as log:
+        _, frame = frame_at(log, CUT, sources=("content",))
+    roll, salt = 4, 5
+    baker, drinker = 7, 1  # of those who buy bread and butter, and of those who buy beer and chips
+    assert frame.item_rows[(frame.owners == baker) & frame.is_found()].tolist() == [roll]
+    assert frame.item_rows[(frame.owners == drinker) & frame.is_found()].tolist() == [salt]
+
+
+def test_a_family_tells_what_else_of_it_was_bought_how_long_ago(tmp_path: Path) -> None:
+    rows = [*crowd(), row("zoe", "roll", 2)]
+    with log_of(tmp_path, rows, ITEMS) as log:
+        moment, _ = frame_at(log, CUT)
+    baker, bread, butter, roll = 7, 1, 2, 4
+    pairs, own = moment.pairs, moment.pairs.starts[baker]
+    decayed = pairs.decayed[[own, own, own + 1], 2] * (0, 1, 1)
+    described = moment.families.describe(np.full(3, baker), np.array([roll, bread, butter]), decayed)
+    told = dict(zip(FAMILY_FEATURES, described.T.tolist(), strict=True))
+    assert told["family-others"] == pytest.approx(np.log1p(decayed.sum() - decayed), rel=1e-5)
+    assert told["family-since"] == pytest.approx([np.log1p(pairs.last_age[own])] * 3, rel=1e-5)
+    assert told["family-items"] == pytest.approx([np.log1p(2)] * 3)
+    assert told["family-share"] == pytest.approx([1] * 3)
+    assert sum(told["family-recent-part"]) == pytest.approx(1)
+
+
+def test_sources_that_are_left_out_say_nothing(tmp_path: Path) -> None:
+    with log_of(tmp_path, crowd(), ITEMS) as log:
+        _, frame = frame_at(log, CUT, sources=())
+    sources = get_args(LearnedSource)
+    places = [place for place, name in enumerate(FEATURES) if name.removesuffix("-part") in sources]
+    assert len(places) == 9
+    assert not frame.features[:, places].any()
+    assert not frame.is_found().any()
 
 
 def test_histories_keep_the_largest_cells(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.learned.families import FAMILY_FEATURES
 from training.learned.moment import Moment
 from training.learned.pairs import HALF_LIVES, NEVER
 from training.learned.traits import CUSTOMER_TRAITS, ITEM_TRAITS
@@ -28,6 +29,8 @@ _SOURCE_FEATURES = (
     "ease-part",
     "ridge",
     "ridge-part",
+    "content",
+    "content-part",
     "kindred",
     "kindred-part",
     "trend-part",
@@ -35,7 +38,14 @@ _SOURCE_FEATURES = (
     "blend-rank",
 )
 _CROSS_FEATURES = ("price-difference",)
-FEATURES = (*_PAIR_FEATURES, *_SOURCE_FEATURES, *ITEM_TRAITS, *CUSTOMER_TRAITS, *_CROSS_FEATURES)
+FEATURES = (
+    *_PAIR_FEATURES,
+    *_SOURCE_FEATURES,
+    *ITEM_TRAITS,
+    *CUSTOMER_TRAITS,
+    *FAMILY_FEATURES,
+    *_CROSS_FEATURES,
+)
 """Names of the columns of a frame."""
 
 _FALLBACK_RANK = 1_000
@@ -91,6 +101,7 @@ def frame_of(moment: Moment, customer_rows: NDArray[np.int64], sizes: FrameSizes
         _describe_sources(moment, scores, blend, owners, items, rank),
         moment.items[items],
         moment.customers[customer_rows][owners],
+        _describe_families(moment, customer_rows[owners], items, pairs),
         _describe_crossings(moment, customer_rows, owners, items),
     ):
         features[:, place : place + part.shape[1]] = part
@@ -104,6 +115,7 @@ def _source_scores(moment: Moment, customer_rows: NDArray[np.int64]) -> list[NDA
     return [
         sources.ease.score(customer_rows, histories),
         sources.ridge.score(customer_rows, histories),
+        sources.content.score(customer_rows, histories),
         sources.kindred.score(customer_rows, tastes),
     ]
 
@@ -196,10 +208,18 @@ def _describe_sources(
         best = np.maximum(score.max(axis=1, initial=0), np.float32(1e-9))
         part[inside, 2 * index] = score[cells]
         part[inside, 2 * index + 1] = score[cells] / best[cells[0]]
-    part[inside, 6] = trend[cells[1]] / max(float(trend.max(initial=0)), 1e-9)
-    part[inside, 7] = blend[cells]
-    part[:, 8] = np.log1p(rank)
+    part[inside, -3] = trend[cells[1]] / max(float(trend.max(initial=0)), 1e-9)
+    part[inside, -2] = blend[cells]
+    part[:, -1] = np.log1p(rank)
     return part
+
+
+def _describe_families(
+    moment: Moment, customers: NDArray[np.int64], items: NDArray[np.int64], pairs: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    own = np.zeros(len(pairs), dtype=np.float32)
+    own[pairs >= 0] = moment.pairs.decayed[pairs[pairs >= 0], 2]
+    return moment.families.describe(customers, items, own)
 
 
 def _describe_crossings(

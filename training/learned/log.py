@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.attributes import Attributes
 from training.config import TrainingConfiguration
 from training.event_store import SECONDS_PER_DAY, EventStore
 
@@ -19,7 +20,7 @@ class EventLog:
     of the target's, below 0 where it speaks against the item; ``pace`` (e,) float32: how much faster than a target
     event it fades; ``value`` (e,) float32 in major units of money; ``is_target`` (e,): a target event that was not
     turned round. ``pair`` (e,) int32 numbers the distinct pairs in that order, ``is_first`` (e,) marks a pair's first
-    target event.
+    target event. ``attributes`` are those of the items, now.
     """
 
     customers: int
@@ -33,6 +34,7 @@ class EventLog:
     is_target: NDArray[np.bool_]
     pair: NDArray[np.int32]
     is_first: NDArray[np.bool_]
+    attributes: Attributes
 
     def ages_at(self, cut: int) -> NDArray[np.float32]:
         """Give each line's age in days at a second; what comes later has an age below 0, what comes at it 0."""
@@ -40,7 +42,9 @@ class EventLog:
         return ages
 
 
-def load_log(store: EventStore, configuration: TrainingConfiguration, shape: tuple[int, int]) -> EventLog:
+def load_log(
+    store: EventStore, configuration: TrainingConfiguration, shape: tuple[int, int], attributes: Attributes
+) -> EventLog:
     """Take all events out of the store; about 40 bytes each are held."""
     lines = store.table(
         f"""SELECT customer, item, seconds, type, max(CASE WHEN amount > 0 THEN 1 ELSE -1 END) AS sign,
@@ -67,6 +71,7 @@ def load_log(store: EventStore, configuration: TrainingConfiguration, shape: tup
         is_target=is_target,
         pair=pair,
         is_first=_firsts(pair, is_target),
+        attributes=attributes,
     )
 
 

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_matrix, csr_matrix, vstack
 
 from training.config import TrainingConfiguration
+from training.learned.families import Families, families_at
 from training.learned.log import EventLog
 from training.learned.pairs import Pairs, matrix_at, pairs_at
 from training.learned.traits import customer_traits, item_traits
+from training.sources.content import learn_content
 from training.sources.item_weights import ItemWeights
 from training.sources.kindred import Kindred, learn_kindred
 from training.sources.local_ease import LocalEaseSettings, learn_local_ease
@@ -41,7 +43,8 @@ class Sources:
     tastes: csr_matrix
     ease: ItemWeights
     ridge: ItemWeights
-    speakers: tuple[csc_matrix, csc_matrix]
+    content: ItemWeights
+    speakers: tuple[csc_matrix, csc_matrix, csc_matrix]
     kindred: Kindred
     trend: NDArray[np.float32]
 
@@ -54,6 +57,7 @@ class Moment:
     pairs: Pairs
     items: NDArray[np.float32]
     customers: NDArray[np.float32]
+    families: Families
     sources: Sources
 
 
@@ -62,7 +66,8 @@ def moment_at(log: EventLog, cut: int, span: int, configuration: TrainingConfigu
     half_life = configuration.event_weights()[configuration.target].half_life_days
     pairs = pairs_at(log, cut, half_life)
     sources = _sources_at(log, pairs, cut, span, configuration)
-    return Moment(cut, pairs, item_traits(log, pairs, cut), customer_traits(log, pairs, cut), sources)
+    items, customers = item_traits(log, pairs, cut), customer_traits(log, pairs, cut)
+    return Moment(cut, pairs, items, customers, families_at(pairs, items, log.attributes.families), sources)
 
 
 def _sources_at(log: EventLog, pairs: Pairs, cut: int, span: int, configuration: TrainingConfiguration) -> Sources:
@@ -71,8 +76,11 @@ def _sources_at(log: EventLog, pairs: Pairs, cut: int, span: int, configuration:
     place[columns] = np.arange(len(columns))
     tastes = matrix_at(log, cut, _SLOW, columns, LONGEST_HISTORY)
     lately = matrix_at(log, cut, _QUICK, columns, LONGEST_HISTORY)
-    ease = learn_local_ease(tastes, _EASE, configuration.seed, configuration.resources.threads)
-    ridge = _ridge_at(log, cut, span, columns, place)
+    used, nothing = configuration.learned.sources, _silent(len(columns))
+    threads, seed = configuration.resources.threads, configuration.seed
+    ease = learn_local_ease(tastes, _EASE, seed, threads) if "ease" in used else nothing
+    ridge = _ridge_at(log, cut, span, columns, place) if "ridge" in used else nothing
+    content = learn_content(log.attributes.words[columns]) if "content" in used else nothing
     return Sources(
         columns=columns,
         place=place,
@@ -80,10 +88,17 @@ def _sources_at(log: EventLog, pairs: Pairs, cut: int, span: int, configuration:
         tastes=tastes,
         ease=ease,
         ridge=ridge,
-        speakers=(ease.weights.tocsc(), ridge.weights.tocsc()),
-        kindred=learn_kindred(tastes, lately, configuration.seed),
-        trend=_trend(log, pairs, cut, columns),
+        content=content,
+        speakers=(ease.weights.tocsc(), ridge.weights.tocsc(), content.weights.tocsc()),
+        kindred=learn_kindred(tastes if "kindred" in used else csr_matrix(tastes.shape), lately, seed),
+        trend=_trend(log, pairs, cut, columns) * np.float32("trend" in used),
     )
+
+
+def _silent(columns: int) -> ItemWeights:
+    """Give weights that speak for nothing."""
+    empty = np.empty(0, dtype=np.int64)
+    return ItemWeights(csr_matrix((empty.astype(np.float32), (empty, empty)), shape=(columns, columns)))
 
 
 def _liveliest(log: EventLog, cut: int, most: int) -> NDArray[np.int64]:

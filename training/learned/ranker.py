@@ -18,8 +18,8 @@ _SPARE = 1.2
 _SPARE_NEW = 0.1
 """What a first look keeps, in lengths of the list: so much in all, and of what is new so much beyond its room."""
 
-_PARTS = [FEATURES.index(name) for name in ("ease-part", "ridge-part", "kindred-part", "trend-part")]
-_SPEAKERS = np.array([Source.NEIGHBORS, Source.NEIGHBORS, Source.COLLABORATIVE, Source.POPULAR], dtype=np.uint8)
+_PARTS = [FEATURES.index(name) for name in ("ease-part", "ridge-part", "content-part", "kindred-part", "trend-part")]
+_SPEAKERS = np.array([*[Source.NEIGHBORS] * 3, Source.COLLABORATIVE, Source.POPULAR], dtype=np.uint8)
 """The sources of a frame in the order of these features, as candidates carry them."""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.errors import InvalidInputError
 from models.progress import Progress
+from training.attributes import Attributes
 from training.config import TrainingConfiguration
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff
@@ -64,13 +65,14 @@ class TreeLearner:
         configuration: TrainingConfiguration,
         shape: tuple[int, int],
         span: int,
+        attributes: Attributes,
         progress: Progress,
     ) -> None:
         self._store = store
         self._configuration = configuration
         self._span = span
         self._progress = progress
-        self._log: EventLog = load_log(store, configuration, shape)
+        self._log: EventLog = load_log(store, configuration, shape, attributes)
         self._first = int(self._log.second.min())
         self._taught: dict[int, Examples] = {}
         self._moment: Moment | None = None
