@@ -175,6 +175,10 @@ bench-quality: $(INSTALLED) ## Quality on published data against papers and triv
 	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"
 	@$(RUN) benchmarks.bench_quality_dated --data "$(DATA)"
 
+.PHONY: bench-ablation
+bench-ablation: $(INSTALLED) ## What each source and behaviour is worth: the same training without it (DATA=the folder with the sets)
+	@$(RUN) benchmarks.bench_ablation --data "$(DATA)"
+
 .PHONY: figures
 figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in docs/figures.md and the README
 	@$(RUN) benchmarks.figures

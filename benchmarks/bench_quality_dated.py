@@ -20,43 +20,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.dated_sets import DATED_SETS, EventFiles, write_events
+from benchmarks.month_after import MONTH, OWN_HISTORY, POPULAR_EVER, MonthAfter
 from benchmarks.report import report
 from models.artifact import Artifact
-from models.errors import PreconditionError
-from models.item_model import EVERYONE
 from models.progress import SilentProgress, Stage
 from models.registry import Registry
-from training.calibration import calibration
-from training.chunk import chunk_of
-from training.config import ColumnMapping, EventWeight, LearnedSettings, Resources, TrainingConfiguration
-from training.evaluation import OURS, POPULAR_NOW, Table, measure, rows_of
+from training.config import ColumnMapping, LearnedSettings, Resources, TrainingConfiguration
+from training.evaluation import OURS, POPULAR_NOW, Table, rows_of
 from training.event_store import EventStore
-from training.files import find_files
-from training.interactions import Interactions, load_interactions
 from training.job import train
-from training.labels import draw_labels, labels_of
-from training.metrics import hits_of
 from training.resampling import chances, intervals
-from training.rows import RowRules
-from training.scopes import ALL, NEW_TO_CUSTOMER, judged_of
-from training.sources.popular import Popular
-from training.sources.rebuy import Rebuy
-from training.sources.source import NOTHING, CandidateSource
-from training.windows import Window
+from training.scopes import ALL, NEW_TO_CUSTOMER
 
-_MONTH = 31.0
-_QUALITY, _REVENUE, _OWN_HISTORY, _POPULAR_EVER = OURS, "revenue", "own-history", "popular-ever"
-_WIDTH = 50
-_EVERY_CUSTOMER = 2**31
-_OWN_HISTORY_WEIGHTS = {"purchase": EventWeight(weight=1.0, half_life_days=120.0)}
+_QUALITY, _REVENUE = OURS, "revenue"
 _CALIBRATION_ERROR = 0.02
 _CUSTOMERS_PER_SECOND = (300.0, 1_500.0)
 _CHANCE = 1.25
@@ -85,12 +65,12 @@ class Claims:
 _CLAIMS: Mapping[str, Claims] = {
     "completejourney": Claims(
         (
-            Claim(ALL, "recall@20", 0.142, 0.150, _OWN_HISTORY),
-            Claim(ALL, "ndcg@20", 0.375, 0.392, _OWN_HISTORY),
+            Claim(ALL, "recall@20", 0.142, 0.150, OWN_HISTORY),
+            Claim(ALL, "ndcg@20", 0.375, 0.392, OWN_HISTORY),
             Claim(NEW_TO_CUSTOMER, "recall@20", 0.031, 0.038, POPULAR_NOW),
             Claim(NEW_TO_CUSTOMER, "ndcg@20", 0.050, 0.060, POPULAR_NOW),
-            Claim(ALL, "revenue-share@20", 0.195, 0.205, _OWN_HISTORY),
-            Claim(ALL, "revenue-share@50", 0.268, 0.282, _OWN_HISTORY),
+            Claim(ALL, "revenue-share@20", 0.195, 0.205, OWN_HISTORY),
+            Claim(ALL, "revenue-share@50", 0.268, 0.282, OWN_HISTORY),
         ),
         (
             Claim(ALL, "revenue-share@20", 0.215, 0.235, _QUALITY),
@@ -100,12 +80,12 @@ _CLAIMS: Mapping[str, Claims] = {
     ),
     "online_retail_ii": Claims(
         (
-            Claim(ALL, "recall@20", 0.250, 0.270, _OWN_HISTORY),
-            Claim(ALL, "ndcg@20", 0.338, 0.362, _OWN_HISTORY),
+            Claim(ALL, "recall@20", 0.250, 0.270, OWN_HISTORY),
+            Claim(ALL, "ndcg@20", 0.338, 0.362, OWN_HISTORY),
             Claim(NEW_TO_CUSTOMER, "recall@20", 0.125, 0.158, POPULAR_NOW),
             Claim(NEW_TO_CUSTOMER, "ndcg@20", 0.140, 0.175, POPULAR_NOW),
-            Claim(ALL, "revenue-share@20", 0.33, 0.365, _OWN_HISTORY),
-            Claim(ALL, "revenue-share@50", 0.46, 0.505, _OWN_HISTORY),
+            Claim(ALL, "revenue-share@20", 0.33, 0.365, OWN_HISTORY),
+            Claim(ALL, "revenue-share@50", 0.46, 0.505, OWN_HISTORY),
         ),
         (
             Claim(ALL, "revenue-share@20", 0.35, 0.375, _QUALITY),
@@ -135,7 +115,7 @@ def _run(name: str, folder: Path, options: argparse.Namespace) -> None:
     if not options.shuffled:
         trainer.report_speed(name, quality)
     with EventStore(Resources(threads=options.threads)) as store:
-        month = _MonthAfter(store, files)
+        month = MonthAfter(store, files)
         if options.shuffled:
             _report_chance(name, month.compare({_QUALITY: quality}))
             return
@@ -160,7 +140,7 @@ class _Trainer:
     def train(self, revenue_mix: float) -> Artifact:
         """Train with everything else as it is by default."""
         configuration = TrainingConfiguration(
-            holdout_days=_MONTH,
+            holdout_days=MONTH,
             ranker="learned",
             learned=LearnedSettings(revenue_mix=revenue_mix),
             seed=self._options.seed,
@@ -189,66 +169,6 @@ class _Trainer:
         report(f"quality.{name}.scoring", speed, "customers/s", against=against, floor=floor, goal=goal)
         report(f"quality.{name}.peak-memory", megabytes, "MB", against="the whole training")
         report(f"quality.{name}.seconds", self._seconds, "s", against="the whole training, with its own evaluation")
-
-
-class _MonthAfter:
-    """Knows the customers with a purchase after the cut, what it was, and what they had done before."""
-
-    def __init__(self, store: EventStore, files: EventFiles) -> None:
-        self._store = store
-        configuration = TrainingConfiguration(events=_OWN_HISTORY_WEIGHTS, quantity_damping="ignore")
-        self._configuration = configuration
-        rules = RowRules(ColumnMapping(), configuration, datetime.now(UTC))
-        summary, _ = store.read(find_files([str(files.everything)]), rules, SilentProgress())
-        cut = int(files.cut.timestamp())
-        self._window = Window(cut, summary.last_second + 1)
-        self._shape = (summary.customers, summary.items)
-        self._interactions: Interactions = load_interactions(store, configuration, self._shape, cut, SilentProgress())
-        _, self._rows, labels = draw_labels(store, configuration, self._window, _EVERY_CUSTOMER)
-        self._chunk = chunk_of(self._interactions, self._rows)
-        self._judged = judged_of(labels, self._chunk)
-        self._places = {table: _numbered(store.ids(table)) for table in ("customers", "items")}
-
-    def compare(self, models: Mapping[str, Artifact]) -> Table:
-        """Measure the lists of models, by name, and the trivial ones."""
-        interactions = self._interactions
-        trivial: Mapping[str, CandidateSource] = {
-            _OWN_HISTORY: Rebuy(_WIDTH),
-            POPULAR_NOW: Popular(interactions.recent_buyers, _WIDTH),
-            _POPULAR_EVER: Popular(interactions.buyers().astype(np.float32), _WIDTH),
-        }
-        rivals = {name: source.propose(self._chunk).item_rows for name, source in trivial.items()}
-        rivals |= {name: self._lists_of(artifact)[0][self._rows] for name, artifact in models.items()}
-        return measure(self._judged, rivals)
-
-    def calibration(self, artifact: Artifact) -> Mapping[str, object]:
-        """Compare P of all that known customers were listed, whether they came or not, with what they bought."""
-        propensity = artifact.items().propensity
-        if propensity is None:
-            raise PreconditionError("the model does not say what its scores mean")
-        item_rows, scores, known = self._lists_of(artifact)
-        labels = labels_of(self._store, self._configuration, self._window, known)
-        item_rows, scores = item_rows[known], scores[known]
-        listed = item_rows != NOTHING
-        return calibration(propensity.of_all(scores[listed]), hits_of(item_rows, labels).is_hit[listed])
-
-    def _lists_of(self, artifact: Artifact) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Give item rows and scores for everybody, (customers, k), and the ascending rows of those with own lists."""
-        model = artifact.items()
-        item_rows = np.array([self._places["items"][item] for item in model.vocabulary], dtype=np.int64)
-        size = artifact.manifest.configuration["list_size"]
-        everyone = model.shared_lists[EVERYONE][:size]
-        rows = np.full((self._shape[0], size), NOTHING, dtype=np.int64)
-        rows[:, : len(everyone)] = item_rows[everyone["row"]]
-        scores = np.zeros(rows.shape, dtype=np.float32)
-        known: list[int] = []
-        for table in artifact.lists():
-            customers = [self._places["customers"][customer] for customer in table.customer_ids]
-            listed = np.arange(size) < table.counts[:, np.newaxis]
-            rows[customers] = np.where(listed, item_rows[table.candidates["row"]], NOTHING)
-            scores[customers] = np.where(listed, table.candidates["score"], 0)
-            known += customers
-        return rows, scores, np.array(sorted(known), dtype=np.int64)
 
 
 class _Watch:
@@ -286,7 +206,7 @@ def _report_claims(prefix: str, table: Table, name: str, claims: Sequence[Claim]
         )  # fmt: skip
 
 
-def _report_calibration(name: str, month: _MonthAfter, artifact: Artifact) -> None:
+def _report_calibration(name: str, month: MonthAfter, artifact: Artifact) -> None:
     calibrated = month.calibration(artifact)
     report(
         f"quality.{name}.calibration-error", float(str(calibrated["error"])), "", floor=_CALIBRATION_ERROR,
@@ -297,7 +217,7 @@ def _report_calibration(name: str, month: _MonthAfter, artifact: Artifact) -> No
 def _report_chance(name: str, table: Table) -> None:
     """Compare with the popular items, the best that can be known of shuffled data."""
     for metric in ("recall@20", "ndcg@20"):
-        ours, usual = (table[lists, ALL][metric].value for lists in (_QUALITY, _POPULAR_EVER))
+        ours, usual = (table[lists, ALL][metric].value for lists in (_QUALITY, POPULAR_EVER))
         report(
             f"quality.{name}-shuffled.{metric.replace('@', '-')}", ours, "", against=f"{usual:.4f}: what is popular",
             ratio=ours / usual, floor=_CHANCE,
@@ -307,10 +227,6 @@ def _report_chance(name: str, table: Table) -> None:
 def _revenue_before_the_cut(artifact: Artifact) -> float:
     rows = rows_of(artifact.manifest.metrics["evaluation"])
     return next(row.values["revenue-share@20"] for row in rows if (row.lists, row.scope) == (OURS, ALL))
-
-
-def _numbered(ids: Sequence[str]) -> Mapping[str, int]:
-    return {name: row for row, name in enumerate(ids)}
 
 
 def _in_process_of_its_own(name: str, more: Sequence[str], options: argparse.Namespace) -> None:

@@ -20,25 +20,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from benchmarks.report import report
+from benchmarks.static_sets import STATIC_SETS, Split, measure, read_split
 from models.progress import SilentProgress
-from training.metrics import Ratio, hits_of, ndcg, recall
+from training.metrics import Ratio
 from training.resampling import intervals
 from training.sources.scorer import Scorer
-from training.undated.behaviors import Behaviors
 from training.undated.ensemble import MODELS, fit_ensemble
-from training.undated.holdout import labels_of, unseen_lists
+from training.undated.holdout import unseen_lists
 from training.undated.mixture import Mixture
 from training.undated.pair_ranker import PairRankerSettings, learn_pair_ranker
 from training.undated.tuning import tune_ensemble
 
-_FOLDERS = {"gowalla": "gowalla_lightgcn", "taobao": "taobao_mbcgcn"}
 _SECONDS, _MEGABYTES = 300.0, 6 * 1024.0
 _CUSTOMERS_PER_BLOCK, _THREADS = 512, 2
 _ABLATION_CUSTOMERS = 3_000
@@ -46,34 +44,13 @@ _CHANCE = 1.25
 """How much better than the popular items a list may be on shuffled data, where its choice among them is luck."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Holds a data set as its publishers split it, all matrices (customers, items).
-
-    ``behaviors`` is train; ``test`` is what is to be found; ``met`` is everything else, test rows of other behaviours
-    included.
-    """
-
-    behaviors: Behaviors
-    test: csr_matrix
-    met: csr_matrix
-
-    @property
-    def known(self) -> csr_matrix:
-        """Give what lists of the standard protocol leave out: the target in train."""
-        return self.behaviors.targets
-
-    @property
-    def customer_rows(self) -> NDArray[np.int64]:
-        """Name the customers with something to be found."""
-        return np.flatnonzero(np.diff(self.test.indptr))
-
-
 def main() -> None:
     """Run one protocol, or all of them, each in a process of its own."""
     options = _options()
     if options.set:
-        _PROTOCOLS[options.set](_read(options), options)
+        _PROTOCOLS[options.set](
+            read_split(options.data, options.set, shuffled=options.shuffled, seed=options.seed), options
+        )
         return
     for name in _PROTOCOLS:
         for shuffled in ([], ["--shuffled"]):
@@ -90,7 +67,7 @@ def run_gowalla(split: Split, options: argparse.Namespace) -> None:
     lists = _lists(mixture, split.known, split.customer_rows, 20)
     seconds, worked = time.perf_counter() - start, time.process_time()
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    measured = _measure(lists, split.test[split.customer_rows], 20)
+    measured = measure(lists, split.test[split.customer_rows], 20)
     if options.shuffled:
         _report_chance("gowalla", measured, split, 20)
         return
@@ -109,13 +86,13 @@ def run_taobao(split: Split, options: argparse.Namespace) -> None:
     start = time.perf_counter()
     ranker = learn_pair_ranker(split.behaviors, PairRankerSettings(), options.seed, options.threads, SilentProgress())
     rows = split.customer_rows
-    standard = _measure(ranker.lists(rows, split.known, 10), split.test[rows], 10)
+    standard = measure(ranker.lists(rows, split.known, 10), split.test[rows], 10)
     seconds, megabytes = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.shuffled:
         _report_chance("taobao", standard, split, 10)
         return
-    novel_rows = _customers_of_novel(split)
-    novel = _measure(ranker.lists(novel_rows, split.met, 10), split.test[novel_rows], 10)
+    novel_rows = split.customers_of_novel()
+    novel = measure(ranker.lists(novel_rows, split.met, 10), split.test[novel_rows], 10)
     _report_claims("taobao-standard", standard, {
         "recall-10": (0.370, 0.400, "CascadingRank .3324, MuLe .1918"),
         "ndcg-10": (0.185, 0.205, "CascadingRank .1626, MuLe .1103"),
@@ -135,17 +112,6 @@ def run_taobao(split: Split, options: argparse.Namespace) -> None:
 _PROTOCOLS: Mapping[str, Callable[[Split, argparse.Namespace], None]] = {"gowalla": run_gowalla, "taobao": run_taobao}
 
 
-def _customers_of_novel(split: Split) -> NDArray[np.int64]:
-    """Name the customers whose test item is in nothing else they did."""
-    met_again = split.test.multiply(split.met)
-    return np.flatnonzero((np.diff(split.test.indptr) > 0) & (met_again.sum(axis=1).A1 == 0))
-
-
-def _measure(lists: NDArray[np.int64], truth: csr_matrix, places: int) -> dict[str, Ratio]:
-    hits = hits_of(lists, labels_of(truth))
-    return {f"recall-{places}": recall(hits, places), f"ndcg-{places}": ndcg(hits, places)}
-
-
 def _report_claims(name: str, measured: Mapping[str, Ratio], claims: Mapping[str, tuple[float, float, str]]) -> None:
     bounds = intervals([measured[metric] for metric in claims], seed=1)
     for (metric, (floor, goal, published)), (low, high) in zip(claims.items(), bounds, strict=True):
@@ -157,7 +123,7 @@ def _report_claims(name: str, measured: Mapping[str, Ratio], claims: Mapping[str
 def _report_chance(name: str, measured: Mapping[str, Ratio], split: Split, places: int) -> None:
     """Compare with the popular items, the best that can be known of shuffled data."""
     rows = split.customer_rows
-    popular = _measure(_lists(_Popular.of(split.known), split.known, rows, places), split.test[rows], places)
+    popular = measure(_lists(_Popular.of(split.known), split.known, rows, places), split.test[rows], places)
     for metric, ratio in measured.items():
         usual = popular[metric].value
         report(
@@ -170,11 +136,11 @@ def _ablate(mixture: Mixture, split: Split) -> None:
     """Say what each model reaches alone, and what the mixture loses without it, on some of the customers."""
     rows = np.sort(np.random.default_rng(1).permutation(split.customer_rows)[:_ABLATION_CUSTOMERS])
     truth = split.test[rows]
-    whole = _measure(_lists(mixture, split.known, rows, 20), truth, 20)["recall-20"]
+    whole = measure(_lists(mixture, split.known, rows, 20), truth, 20)["recall-20"]
     for place, name in enumerate(MODELS):
-        alone = _measure(_lists(mixture.scorers[place], split.known, rows, 20), truth, 20)["recall-20"]
+        alone = measure(_lists(mixture.scorers[place], split.known, rows, 20), truth, 20)["recall-20"]
         others = tuple(0.0 if other == place else weight for other, weight in enumerate(mixture.weights))
-        without = _measure(_lists(Mixture(mixture.scorers, others), split.known, rows, 20), truth, 20)["recall-20"]
+        without = measure(_lists(Mixture(mixture.scorers, others), split.known, rows, 20), truth, 20)["recall-20"]
         low, high = intervals([whole.minus(without)], seed=1)[0]
         report(
             f"quality.gowalla-{name}.gain", whole.minus(without).value, "recall@20",
@@ -205,49 +171,6 @@ def _lists(scorer: Scorer, known: csr_matrix, rows: NDArray[np.int64], places: i
         return np.concatenate(list(pool.map(lists, blocks)))
 
 
-def _read(options: argparse.Namespace) -> Split:
-    path = options.data / _FOLDERS[options.set] / "interactions.parquet"
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            "SELECT dense_rank() OVER (ORDER BY user_id) - 1 AS customer, event, split,"
-            " dense_rank() OVER (ORDER BY item_id) - 1 AS item"
-            " FROM read_parquet(?) ORDER BY event, split, customer, item", [str(path)]
-        ).fetchnumpy()  # fmt: skip
-    shape = (int(rows["customer"].max()) + 1, int(rows["item"].max()) + 1)
-    parts = {
-        (event, part): (rows["customer"][chosen], rows["item"][chosen])
-        for event in np.unique(rows["event"]).tolist()
-        for part in ("train", "test")
-        if (chosen := (rows["event"] == event) & (rows["split"] == part)).any()
-    }
-    if options.shuffled:
-        randomness = np.random.default_rng(options.seed)
-        parts = {name: (customers, randomness.permutation(items)) for name, (customers, items) in parts.items()}
-    return _split({name: _matrix(*pairs, shape) for name, pairs in parts.items()})
-
-
-def _split(parts: Mapping[tuple[str, str], csr_matrix]) -> Split:
-    events = sorted({event for event, _ in parts})
-    target = "purchase" if "purchase" in events else events[0]
-    behaviors = Behaviors(target, {event: parts[event, "train"] for event in events})
-    test = parts[target, "test"]
-    # Shuffling may put an item of test among those that lists leave out.
-    test = (test - test.multiply(behaviors.targets)).tocsr()
-    test.eliminate_zeros()
-    met = behaviors.targets
-    for (event, part), matrix in parts.items():
-        if (event, part) != (target, "test"):
-            met = met.maximum(matrix)
-    return Split(behaviors, test, met.tocsr())
-
-
-def _matrix(customers: NDArray[np.int64], items: NDArray[np.int64], shape: tuple[int, int]) -> csr_matrix:
-    matrix = csr_matrix((np.ones(len(customers), dtype=np.float32), (customers, items)), shape=shape)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    return matrix
-
-
 def _in_process_of_its_own(name: str, more: Sequence[str], options: argparse.Namespace) -> None:
     command = [
         sys.executable, "-m", "benchmarks.bench_quality_static", "--data", str(options.data), "--set", name,
@@ -259,7 +182,7 @@ def _in_process_of_its_own(name: str, more: Sequence[str], options: argparse.Nam
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets")
-    parser.add_argument("--set", choices=tuple(_FOLDERS), help="one of the sets; without it all, and shuffled ones")
+    parser.add_argument("--set", choices=tuple(STATIC_SETS), help="one of the sets; without it all, and shuffled ones")
     parser.add_argument("--shuffled", action="store_true", help="on a copy whose items are shuffled")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

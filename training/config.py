@@ -65,6 +65,7 @@ class SourceSizes(_Model):
     collaborative: int = Field(default=100, ge=1, le=1000)
     neighbors: int = Field(default=100, ge=1, le=1000)
     popular: int = Field(default=50, ge=1, le=1000)
+    trending: int = Field(default=50, ge=1, le=1000)
 
 
 LearnedSource = Literal["ease", "ridge", "content", "kindred", "trend"]

@@ -1,6 +1,6 @@
 """The training matrix at a moment: who did what to which item up to then, decayed, fetched piece by piece."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ class Interactions:
     target events, 255 meaning as many or more. ``ages`` float16: days since the last of them, or since the last event
     where there were none. ``recent`` float16: target events decayed with a half-life of three weeks. ``recent_buyers``
     and ``new_buyers`` (items,) float32: customers with a target event, and with their first one, in the popularity
-    window before the cut.
+    window before the cut; ``earlier_buyers`` those with one in the window before it.
     """
 
     cut: int
@@ -40,6 +40,7 @@ class Interactions:
     recent: NDArray[np.float16]
     recent_buyers: NDArray[np.float32]
     new_buyers: NDArray[np.float32]
+    earlier_buyers: NDArray[np.float32]
 
     def weights_at(self, cells: NDArray[np.int64]) -> NDArray[np.float32]:
         """Give the decayed weights of some cells, below 0 where the events speak against the item."""
@@ -111,7 +112,7 @@ def load_interactions(
     total = int(store.table("SELECT count(*) AS events FROM events WHERE seconds < ?", [cut])["events"][0])
     cells = _Cells.with_room_for(total)
     lengths = np.zeros(shape[0] + 1, dtype=np.int64)
-    recent_buyers, new_buyers = np.zeros(shape[1], np.float32), np.zeros(shape[1], np.float32)
+    buyers = {name: np.zeros(shape[1], np.float32) for name in ("recent_buyers", "new_buyers", "earlier_buyers")}
     window = configuration.popularity_days * SECONDS_PER_DAY
     query = _query(configuration)
     with progress.stage("load", shape[0]) as stage:
@@ -121,11 +122,15 @@ def load_interactions(
             order = order[piece["weight"][order] != 0]
             cells.add(piece, order)
             lengths[1:] += np.bincount(piece["customer"][order], minlength=shape[0])
-            recent_buyers += np.bincount(piece["item"][piece["target_age"] <= window], minlength=shape[1])
-            new_buyers += np.bincount(piece["item"][piece["first_age"] <= window], minlength=shape[1])
+            for name, chosen in (
+                ("recent_buyers", piece["target_age"] <= window),
+                ("new_buyers", piece["first_age"] <= window),
+                ("earlier_buyers", piece["is_earlier"]),
+            ):
+                buyers[name] += np.bincount(piece["item"][chosen], minlength=shape[1])
             stage.advance(stop - first)
     store.rest()
-    return _assemble(cells, lengths, shape, cut, configuration, recent_buyers, new_buyers)
+    return _assemble(cells, lengths, shape, cut, configuration, buyers)
 
 
 def _assemble(
@@ -134,8 +139,7 @@ def _assemble(
     shape: tuple[int, int],
     cut: int,
     configuration: TrainingConfiguration,
-    recent_buyers: NDArray[np.float32],
-    new_buyers: NDArray[np.float32],
+    buyers: Mapping[str, NDArray[np.float32]],
 ) -> Interactions:
     count = cells.count
     confidence = cells.weights[:count]
@@ -155,8 +159,7 @@ def _assemble(
         cells.purchases[:count],
         cells.ages[:count],
         cells.recent[:count],
-        recent_buyers,
-        new_buyers,
+        **buyers,
     )
 
 
@@ -172,6 +175,7 @@ def _pieces(store: EventStore, customers: int, events_per_piece: int) -> Iterato
 
 def _query(configuration: TrainingConfiguration) -> str:
     """Give the SQL with the parameters cut, first customer, customer to stop before."""
+    window = configuration.popularity_days * SECONDS_PER_DAY
     weights = list(configuration.event_weights().items())
     short = _decay_per_second(_SHORT_HALF_LIFE_DAYS)
     target = [name for name, _ in weights].index(configuration.target)
@@ -186,6 +190,7 @@ def _query(configuration: TrainingConfiguration) -> str:
                CAST(coalesce(min(target_age), min(age)) AS DOUBLE) AS age,
                coalesce(min(target_age), {_NEVER}) AS target_age,
                coalesce(max(target_age), {_NEVER}) AS first_age,
+               coalesce(bool_or(target_age > {window} AND target_age <= {2 * window}), false) AS is_earlier,
                CAST(coalesce(sum(recent), 0) AS BIGINT) AS recent
         FROM (SELECT customer, item, age, CASE WHEN type = {target} THEN age END AS target_age,
                      CAST(round({_UNITS_PER_WEIGHT} * CASE type {scales} END) AS BIGINT) AS weight,

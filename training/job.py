@@ -46,6 +46,7 @@ from training.sources.neighbors import ItemNeighbors, Neighbors, learn_neighbors
 from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
 from training.sources.source import NOTHING
+from training.sources.trending import trending
 from training.windows import Plan, Window, plan
 
 DAYS_COUNTED = 56
@@ -192,10 +193,11 @@ class _Run:
         return cutoff, self._learner.ranker_at(cutoff), neighbors
 
     def _choose_learner(self) -> Learner:
-        configuration, span = self._configuration, self._plan.windows[0].stop - self._plan.windows[0].first
+        configuration, (teaches, judges, *_) = self._configuration, self._plan.windows
+        span = teaches.stop - teaches.first
         self._why_not_learned: dict[str, str] = {}
         if configuration.ranker != "blend":
-            reason = reason_against(self._store, self._summary, configuration, span)
+            reason = reason_against(self._store, self._summary, configuration, span, judges.first)
             if reason is None:
                 shape = (self._summary.customers, self._summary.items)
                 return TreeLearner(self._store, configuration, shape, span, self._attributes, self._progress)
@@ -257,6 +259,7 @@ class _Run:
             Neighbors(neighbors, sizes.neighbors),
             Collaborative(self._factors, sizes.collaborative),
             Popular(interactions.recent_buyers, sizes.popular),
+            trending(interactions, sizes.trending),
             Rebuy(sizes.rebuy),
         )
         return Cutoff(interactions, item_statistics(interactions), self._factors, proposers), neighbors

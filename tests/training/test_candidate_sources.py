@@ -20,6 +20,7 @@ from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
 from training.sources.scorer import Scored, histories_of
 from training.sources.source import NOTHING, CandidateSource
+from training.sources.trending import trending
 
 SETTINGS = FactorSettings(factors=8, regularization=0.1)
 
@@ -43,9 +44,12 @@ SOURCES: dict[str, Callable[[Interactions], CandidateSource]] = {
     "collaborative": lambda interactions: Collaborative(factors_of(interactions), 7),
     "neighbors": neighbors_of,
     "popular": lambda interactions: Popular(interactions.recent_buyers, 7),
+    "trending": lambda interactions: trending(interactions, 7),
     "linear": linear_of,
 }
-NAMES = {"linear": Source.COLLABORATIVE} | {source.name.lower(): source for source in Source}
+NAMES = {"linear": Source.COLLABORATIVE, "trending": Source.POPULAR} | {
+    source.name.lower(): source for source in Source
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +108,7 @@ class TestEverySource:
     def test_offers_a_newcomer_nothing_but_what_is_popular(self, name: str, interactions: Interactions) -> None:
         newcomer = chunk_of(interactions, np.array([interactions.customers - 1]))
         rows = SOURCES[name](interactions).propose(newcomer).item_rows
-        assert (rows != NOTHING).any() == (name == "popular")
+        assert (rows != NOTHING).any() == (name in {"popular", "trending"})
 
 
 def test_rebuy_puts_the_frequent_and_recent_first(tmp_path: Path) -> None:
@@ -153,6 +157,15 @@ def test_popular_counts_the_window_only(tmp_path: Path) -> None:
     interactions = interactions_of(tmp_path, rows)
     proposals = Popular(interactions.recent_buyers, 5).propose(chunk_of(interactions, np.array([0])))
     assert proposals.item_rows[0].tolist() == [0, NOTHING, NOTHING, NOTHING, NOTHING]
+
+
+def test_trending_puts_what_grows_before_what_only_sells(tmp_path: Path) -> None:
+    rows = [row(f"c{number}", "always", days) for number in range(12) for days in (10, 40)]
+    rows += [row(f"c{number}", "rising", 5) for number in range(8)] + [row("c0", "novelty", 1)]
+    interactions = interactions_of(tmp_path, rows)
+    proposals = trending(interactions, 3).propose(chunk_of(interactions, np.array([0])))
+    always, novelty, rising = range(3)
+    assert proposals.item_rows[0].tolist() == [rising, always, novelty]
 
 
 def test_best_items_never_pad_beyond_the_catalogue() -> None:

@@ -71,6 +71,7 @@ def test_recent_and_new_buyers_are_counted_within_the_window(tmp_path: Path) -> 
     interactions = interactions_of(tmp_path, rows)
     assert interactions.recent_buyers.tolist() == [2]
     assert interactions.new_buyers.tolist() == [1]
+    assert interactions.earlier_buyers.tolist() == [2]
 
 
 def test_nothing_after_the_cut_is_known(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_loading_in_pieces_equals_loading_at_once(tmp_path: Path) -> None:
         whole = load_interactions(store, configuration, shape, cut, SilentProgress())
         pieces = load_interactions(store, configuration, shape, cut, SilentProgress(), events_per_piece=50)
     assert whole.matrix.indptr.tolist() == pieces.matrix.indptr.tolist()
-    for name in ("purchases", "ages", "recent", "recent_buyers", "new_buyers"):
+    for name in ("purchases", "ages", "recent", "recent_buyers", "new_buyers", "earlier_buyers"):
         assert np.array_equal(getattr(whole, name), getattr(pieces, name)), name
     assert np.array_equal(whole.matrix.data, pieces.matrix.data)
     assert np.array_equal(whole.matrix.indices, pieces.matrix.indices)

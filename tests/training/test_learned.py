@@ -257,6 +257,17 @@ def test_auto_takes_the_blend_for_a_small_shop_and_says_why(shop: Path, tmp_path
     assert told["not_learned"] == "there are 2,160 target events, fewer than 10,000"
 
 
+def test_auto_takes_the_blend_where_no_window_teaches_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.learned.tree_learner.LEAST_TARGET_EVENTS", 20)
+    rows = [row(f"c{number}", f"i{number % 3}", days, "view") for number in range(9) for days in range(0, 240, 20)]
+    rows += [row(f"c{number}", f"i{number % 4}", days) for number in range(9) for days in (1, 2, 3)]
+    young = learn(write_rows(tmp_path / "young.csv", rows), tmp_path / "models", TrainingConfiguration())
+    told = young.manifest.metrics["ranker"]
+    assert told["not_learned"] == "there are 0 target events in the windows that teach, fewer than 1,000"
+
+
 def test_trees_asked_for_and_impossible_are_refused(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "one.csv", [row("a", "x")])
     with pytest.raises(InvalidInputError, match=r"ranker.*label windows"):

@@ -1,0 +1,157 @@
+"""What each source and each behaviour contributes by itself: the same training without it, on the same customers.
+
+The dated sets (see ``benchmarks.bench_quality_dated``) lose one source, the table of items or one event type at a time,
+for some of the customers; taobao (see ``benchmarks.bench_quality_static``) loses one behaviour. Every figure is the
+paired difference to the training with everything: what is above 0 was worth having.
+``python -m benchmarks.bench_ablation --data FOLDER [--set NAME] [--customers N]``.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+import numpy as np
+
+from benchmarks.dated_sets import DATED_SETS, EventFiles, write_events
+from benchmarks.month_after import MONTH, MonthAfter
+from benchmarks.report import report
+from benchmarks.static_sets import Split, measure, read_split
+from models.artifact import Artifact
+from models.progress import SilentProgress
+from models.registry import Registry
+from training.config import (
+    ColumnMapping,
+    EventWeight,
+    LearnedSettings,
+    LearnedSource,
+    Resources,
+    TrainingConfiguration,
+)
+from training.event_store import EventStore
+from training.job import train
+from training.metrics import Ratio
+from training.resampling import chances, intervals
+from training.scopes import ALL, NEW_TO_CUSTOMER
+from training.undated.behaviors import Behaviors
+from training.undated.pair_ranker import PairRankerSettings, learn_pair_ranker
+
+_TAOBAO = "taobao"
+_EVERYTHING = "everything"
+_CLAIMS = tuple((scope, metric) for scope in (ALL, NEW_TO_CUSTOMER) for metric in ("recall@20", "ndcg@20"))
+
+Measured = Mapping[str, Ratio]
+"""Measures of one training by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Says what a training does without."""
+
+    learned: LearnedSettings = field(default_factory=LearnedSettings)
+    unused_events: Sequence[str] = ()
+    with_items: bool = True
+
+
+def main() -> None:
+    """Run one set, or all of them."""
+    options = _options()
+    for name in [options.set] if options.set else [*DATED_SETS, _TAOBAO]:
+        runs = _run_taobao(options) if name == _TAOBAO else _run_dated(name, options)
+        _, everything = next(runs)
+        for metric, ratio in everything.items():
+            report(f"ablation.{name}.{metric}", ratio.value, "", against=f"{int((ratio.wholes > 0).sum()):,} customers")
+        for left_out, measured in runs:
+            _report(f"ablation.{name}.{left_out}", everything, measured)
+
+
+def _run_dated(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
+    """Train with everything, then without each of its parts; yields what was left out, and what was reached."""
+    with TemporaryDirectory() as folder:
+        files = write_events(name, options.data, Path(folder), customers=options.customers, shuffled=False)
+        registry = Registry(Path(folder) / "models")
+        with EventStore(Resources(threads=options.threads)) as store:
+            month = MonthAfter(store, files)
+            for left_out, variant in _variants(month.event_types()).items():
+                table = month.compare({left_out: _train(files, variant, registry, options)})
+                yield left_out, {f"{scope}.{metric}": table[left_out, scope][metric] for scope, metric in _CLAIMS}
+
+
+def _variants(event_types: Sequence[str]) -> Mapping[str, Variant]:
+    sources: Sequence[LearnedSource] = get_args(LearnedSource)
+    target = TrainingConfiguration().target
+    return {
+        _EVERYTHING: Variant(),
+        "own-history": Variant(LearnedSettings(own=0)),
+        **{one: Variant(LearnedSettings(sources=tuple(two for two in sources if two != one))) for one in sources},
+        "table-of-items": Variant(with_items=False),
+        "last-year": Variant(LearnedSettings(season_windows=0)),
+        **{name: Variant(unused_events=[name]) for name in event_types if name != target},
+    }
+
+
+def _train(files: EventFiles, variant: Variant, registry: Registry, options: argparse.Namespace) -> Artifact:
+    configuration = TrainingConfiguration(
+        events={name: EventWeight(weight=0) for name in variant.unused_events},
+        holdout_days=MONTH,
+        ranker="learned",
+        learned=variant.learned,
+        seed=options.seed,
+        resources=Resources(threads=options.threads),
+    )
+    mapping = ColumnMapping(items=files.items if variant.with_items else None)
+    return registry.open(train([str(files.known)], mapping, configuration, registry).manifest.model_version)
+
+
+def _run_taobao(options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
+    """Teach the ranker with all behaviours, then without each but the target; some of the customers, all items."""
+    split = _drawn(read_split(options.data, _TAOBAO), options)
+    names = [_EVERYTHING, *split.behaviors.others]
+    for left_out in names:
+        kept = {name: matrix for name, matrix in split.behaviors.matrices.items() if name != left_out}
+        behaviors = Behaviors(split.behaviors.target, kept)
+        ranker = learn_pair_ranker(behaviors, PairRankerSettings(), options.seed, options.threads, SilentProgress())
+        measured = {}
+        for protocol, rows, hidden in (
+            ("standard", split.customer_rows, split.known),
+            ("novel", split.customers_of_novel(), split.met),
+        ):
+            found = measure(ranker.lists(rows, hidden, 10), split.test[rows], 10)
+            measured |= {f"{protocol}.{metric}": ratio for metric, ratio in found.items()}
+        yield left_out, measured
+
+
+def _drawn(split: Split, options: argparse.Namespace) -> Split:
+    if options.customers == 0:
+        return split
+    rows = np.random.default_rng(options.seed).permutation(split.test.shape[0])[: options.customers]
+    rows.sort()
+    matrices = {name: matrix[rows] for name, matrix in split.behaviors.matrices.items()}
+    return Split(Behaviors(split.behaviors.target, matrices), split.test[rows], split.met[rows])
+
+
+def _report(name: str, everything: Measured, without: Measured) -> None:
+    gains = [everything[metric].minus(without[metric]) for metric in everything]
+    bounds = zip(everything, gains, intervals(gains, seed=1), chances(gains, seed=1), strict=True)
+    for metric, gain, (low, high), chance in bounds:
+        report(
+            f"{name}.{metric}.gain", gain.value, "",
+            against=f"{without[metric].value:.4f}: without it; paired 95 % interval {low:.4f} - {high:.4f},"
+            f" chance {chance:.3f}",
+        )  # fmt: skip
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets")
+    parser.add_argument("--set", choices=(*DATED_SETS, _TAOBAO), help="one of the sets; without it all")
+    parser.add_argument("--customers", type=int, default=1_000, help="only so many of them; 0: all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
