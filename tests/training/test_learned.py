@@ -1,6 +1,7 @@
 """The learned ranker: what it may know at a moment, what it learns, and that its reasons are true."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -30,6 +31,7 @@ from training.learned.frames import FEATURES, Frame, FrameSizes, frame_of
 from training.learned.log import EventLog, load_log
 from training.learned.moment import Moment, moment_at
 from training.learned.pairs import NEVER, matrix_at, pairs_at
+from training.learned.trees import Examples, TreeSettings, grow
 
 DAY = 86_400
 CUT = int(NOON.timestamp())
@@ -238,6 +240,20 @@ def test_the_artifact_says_what_scores_mean(artifact: Artifact) -> None:
     assert propensity is not None
     assert propensity.is_sound()
     assert propensity.of(1.0) > propensity.of(0.01)
+
+
+def test_a_rough_and_a_whole_look_at_the_same_time_do_not_disturb_each_other() -> None:
+    randomness = np.random.default_rng(1)
+    features = randomness.random((6_000, len(FEATURES)), dtype=np.float32)
+    labels = features[:, 0] + features[:, 1] > 1
+    examples = Examples(features, labels, labels.astype(np.float32), np.full(60, 100))
+    trees = grow(examples, TreeSettings(60, 5, 0.0, 0.0, seed=1))
+    looks = (trees.first_look, trees.scores)
+    alone = [look(features).tobytes() for look in looks]
+    assert alone[0] != alone[1]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda number: looks[number % 2](features).tobytes(), range(40)))
+    assert together == alone * 20
 
 
 def test_a_revenue_mix_moves_dear_items_up(shop: Path, artifact: Artifact, tmp_path: Path) -> None:

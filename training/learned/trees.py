@@ -54,8 +54,12 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Scores candidates: log-odds of a purchase, mixed with what orders best within one customer."""
+    """Scores candidates: log-odds of a purchase, mixed with what orders best within one customer.
 
+    ``rough`` are the first trees of ``binary``.
+    """
+
+    rough: "Booster"
     binary: "Booster"
     pairwise: "Booster"
     pairwise_scale: float
@@ -64,7 +68,7 @@ class Trees:
 
     def first_look(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score roughly, (c,): enough to tell which candidates have no chance."""
-        return _predict(self.binary, features, FIRST_TREES)
+        return _predict(self.rough, features)
 
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score candidates, (c,) float32: higher is better, comparable between customers as far as log-odds are."""
@@ -100,7 +104,19 @@ def grow(examples: Examples, settings: TreeSettings) -> Trees:
             )
     spreads = [float(_predict(grown.result(), examples.features).std()) for grown in (binary, order)]
     scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
-    return Trees(binary.result(), order.result(), scale, spend.result() if spend else None, settings)
+    rough = _first_trees(binary.result())
+    return Trees(rough, binary.result(), order.result(), scale, spend.result() if spend else None, settings)
+
+
+def _first_trees(booster: "Booster") -> "Booster":
+    """Copy the first trees into a model of their own.
+
+    LightGBM keeps with the model how many of its trees are asked, and threads that ask one model for different numbers
+    get each other's.
+    """
+    import lightgbm  # noqa: PLC0415 - as above
+
+    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=FIRST_TREES))
 
 
 def _boost(
@@ -144,6 +160,6 @@ def _spend_weights(examples: Examples) -> NDArray[np.float32]:
     return weights
 
 
-def _predict(booster: "Booster", features: NDArray[np.float32], trees: int | None = None) -> NDArray[np.float32]:
-    scores = booster.predict(features, raw_score=True, num_iteration=trees, num_threads=1)
+def _predict(booster: "Booster", features: NDArray[np.float32]) -> NDArray[np.float32]:
+    scores = booster.predict(features, raw_score=True, num_threads=1)
     return np.asarray(scores, dtype=np.float32)
