@@ -113,7 +113,7 @@ def _run_taobao(options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
         kept = {name: matrix for name, matrix in split.behaviors.matrices.items() if name != left_out}
         behaviors = Behaviors(split.behaviors.target, kept)
         ranker = learn_pair_ranker(behaviors, PairRankerSettings(), options.seed, options.threads, SilentProgress())
-        measured = {}
+        measured: dict[str, Ratio] = {}
         for protocol, rows, hidden in (
             ("standard", split.customer_rows, split.known),
             ("novel", split.customers_of_novel(), split.met),
