@@ -103,7 +103,7 @@ class Cutoff:
         features = np.empty((len(owners), len(FEATURES)), dtype=np.float32)
         self._describe_history(features, chunk, owners, cells)
         self._describe_sources(features, chunk, owners, rows, places, proposals)
-        self._describe_items(features, rows)
+        self._describe_items(features, rows, groups)
         return Candidates(owners, rows, groups, features, places), proposals
 
     def _describe_history(
@@ -157,12 +157,15 @@ class Cutoff:
             np.einsum("ij,ij->i", customers[owners[block]], self.factors.items[rows[block]], out=scores[block])
         return scores
 
-    def _describe_items(self, features: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    def _describe_items(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64], groups: NDArray[np.uint8]
+    ) -> None:
         features[:, 10] = self.statistics.recent_buyers[rows]
         features[:, 11] = self.statistics.new_buyers[rows]
         features[:, 12] = self.statistics.buyers[rows]
         features[:, 13] = self.statistics.repeat_rate[rows]
-        features[:, 14] = self.statistics.growth[rows]
+        # Of what one buys already it says nothing, whatever a single month of labels may make of it.
+        features[:, 14] = np.where(groups == NEW, self.statistics.growth[rows], 0)
 
 
 def _unite(proposals: Sequence[Proposals]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
