@@ -30,7 +30,7 @@ from training.features import Cutoff, item_statistics
 from training.files import find_files
 from training.interactions import load_interactions
 from training.labels import draw_labels, labels_of
-from training.learned.tree_learner import TreeLearner, reason_against
+from training.learned.tree_learner import TooLittleToLearnError, TreeLearner, reason_against
 from training.learner import BlendLearner, Learner
 from training.memory import give_back
 from training.metrics import hits_of
@@ -143,6 +143,7 @@ class _Run:
         self._progress = progress
         self._plan: Plan = plan(summary, configuration)
         self._factors: Factors | None = None
+        self._why_not_learned: dict[str, str] = {}
         self._learner: Learner = self._choose_learner()
         self._propensity: Propensity | None = None
         self._evaluations: list[dict[str, Any]] = []
@@ -181,7 +182,20 @@ class _Run:
         return lists
 
     def _learn(self) -> tuple[Cutoff, Ranker, ItemNeighbors]:
-        """Go through the windows and fit what the model is made of."""
+        """Fit what the model is made of; where trees turn out to have nothing to learn from, the blend, if it may."""
+        try:
+            return self._learn_all()
+        except TooLittleToLearnError as error:
+            if self._configuration.ranker != "auto":
+                raise
+            self._why_not_learned = {"not_learned": error.problem}
+        self._learner = BlendLearner(self._store, self._configuration, self._progress)
+        self._factors = None
+        self._evaluations.clear()
+        return self._learn_all()
+
+    def _learn_all(self) -> tuple[Cutoff, Ranker, ItemNeighbors]:
+        """Go through the windows and fit at each."""
         windows, final = self._plan.windows, self._plan.final
         passed = [window for window in windows if window.first < final]
         for window in passed:
@@ -193,11 +207,9 @@ class _Run:
         return cutoff, self._learner.ranker_at(cutoff), neighbors
 
     def _choose_learner(self) -> Learner:
-        configuration, (teaches, judges, *_) = self._configuration, self._plan.windows
-        span = teaches.stop - teaches.first
-        self._why_not_learned: dict[str, str] = {}
+        configuration, span = self._configuration, self._plan.windows[0].stop - self._plan.windows[0].first
         if configuration.ranker != "blend":
-            reason = reason_against(self._store, self._summary, configuration, span, judges.first)
+            reason = reason_against(self._store, self._summary, configuration, span)
             if reason is None:
                 shape = (self._summary.customers, self._summary.items)
                 return TreeLearner(self._store, configuration, shape, span, self._attributes, self._progress)

@@ -281,7 +281,8 @@ def test_auto_takes_the_blend_where_no_window_teaches_and_says_so(
     rows += [row(f"c{number}", f"i{number % 4}", days) for number in range(9) for days in (1, 2, 3)]
     young = learn(write_rows(tmp_path / "young.csv", rows), tmp_path / "models", TrainingConfiguration())
     told = young.manifest.metrics["ranker"]
-    assert told["not_learned"] == "there are 0 target events in the windows that teach, fewer than 1,000"
+    assert told["kind"] == "blend"
+    assert told["not_learned"] == "too little was bought before the cut to learn from"
 
 
 def test_trees_asked_for_and_impossible_are_refused(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from training.windows import Window
 KEPT_NEGATIVES = 0.15
 """The part of what was not bought that trees see; their odds are set right by it."""
 
-LEAST_TARGET_EVENTS, LEAST_TEACHING_EVENTS, MOST_EVENTS = 10_000, 1_000, 5_000_000
+LEAST_TARGET_EVENTS, MOST_EVENTS = 10_000, 5_000_000
 """Events that ``auto`` wants for trees: fewer say too little, more take more time and memory than the blend does."""
 
 _KNOWN_WINDOWS = 2
@@ -38,30 +38,23 @@ _LEAST_WINDOWS = _KNOWN_WINDOWS + 3
 _DAYS_PER_YEAR = 365.25
 
 
-def reason_against(
-    store: EventStore, summary: EventSummary, configuration: TrainingConfiguration, span: int, first_cut: int
-) -> str | None:
-    """Say why trees cannot, or with ``auto`` should not, be learned from these events; None when they can.
+class TooLittleToLearnError(InvalidInputError):
+    """Says that no window that teaches holds a purchase of anything that was a candidate."""
 
-    ``first_cut`` is the earliest second for which they must rank.
-    """
+
+def reason_against(
+    store: EventStore, summary: EventSummary, configuration: TrainingConfiguration, span: int
+) -> str | None:
+    """Say why trees cannot, or with ``auto`` should not, be learned from these events; None when they can."""
     windows = (summary.last_second - summary.first_second) / span
     if windows < _LEAST_WINDOWS:
         return f"the events span {windows:.1f} label windows, fewer than {_LEAST_WINDOWS}"
     if configuration.ranker == "learned":
         return None
     code = list(configuration.event_weights()).index(configuration.target)
-    earliest = max(summary.first_second + _KNOWN_WINDOWS * span, first_cut - configuration.learned.windows * span)
-    counts = store.table(
-        """SELECT count(*) AS targets, count(*) FILTER (seconds >= ? AND seconds < ?) AS teaching
-           FROM events WHERE type = ?""",
-        [earliest, first_cut, code],
-    )
-    targets, teaching = (int(count[0]) for count in counts.values())
+    targets = int(store.table("SELECT count(*) AS n FROM events WHERE type = ?", [code])["n"][0])
     if targets < LEAST_TARGET_EVENTS:
         return f"there are {targets:,} target events, fewer than {LEAST_TARGET_EVENTS:,}"
-    if teaching < LEAST_TEACHING_EVENTS:
-        return f"there are {teaching:,} target events in the windows that teach, fewer than {LEAST_TEACHING_EVENTS:,}"
     if summary.events > MOST_EVENTS:
         return f"there are {summary.events:,} events, more than {MOST_EVENTS:,}"
     return None
@@ -98,13 +91,13 @@ class TreeLearner:
     def ranker_at(self, cutoff: Cutoff) -> LearnedRanker:
         """Grow trees on the windows that end by the cut, and fit what they look at there.
 
-        InvalidInputError when no such window holds a purchase of anything that was a candidate.
+        TooLittleToLearnError when there is nothing to learn from.
         """
         cut = cutoff.interactions.cut
         lessons = [self._lesson_of(first) for first in self._windows_before(cut)]
         examples = _together([lesson for lesson in lessons if lesson.labels.any()])
         if examples is None:
-            raise InvalidInputError("ranker", "too little was bought before the cut to learn from")
+            raise TooLittleToLearnError("ranker", "too little was bought before the cut to learn from")
         settings = self._configuration.learned
         with self._progress.stage("trees", None):
             trees = grow(
