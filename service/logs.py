@@ -4,12 +4,15 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import structlog
+
+Told = TypeVar("Told")
 
 _LEVELS = logging.getLevelNamesMapping()
 # Made once: json.dumps with options would make an encoder per line.
@@ -36,24 +39,32 @@ def _as_line(_logger: object, _method: str, entry: Mapping[str, Any]) -> str:
     return _encode(entry)
 
 
-class CallLog:
+class CallLog(Generic[Told]):
     """Writes the line of each call as structlog would, for a fraction of its cost: there is one for every call.
 
-    Lines are gathered and written together, at most 100 ms later. Use it inside a running event loop.
+    What calls tell is gathered and becomes lines together, at most 100 ms later, while that code and data are in the
+    processor's caches: between two calls they are not, and a line takes three times as long. Use it inside a running
+    event loop.
     """
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
+    def __init__(self, describe: Callable[[Told], Mapping[str, str | int | float]]) -> None:
+        """``describe`` says what stands in the line of what a call told."""
+        self._describe = describe
+        self._told: list[tuple[float, Told]] = []
 
-    def write(self, facts: Mapping[str, str | int | float]) -> None:
-        """Take one line in."""
-        parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
-        time = datetime.now(UTC).isoformat()
-        if not self._lines:
+    def write(self, told: Told) -> None:
+        """Take in what one call told."""
+        if not self._told:
             asyncio.get_running_loop().call_later(_GATHERING_SECONDS, self.flush)
-        self._lines.append(f'{{"event":"call","level":"info","timestamp":"{time}"{"".join(parts)}}}\n')
+        self._told.append((time.time(), told))
 
     def flush(self) -> None:
         """Write what was gathered."""
-        lines, self._lines = self._lines, []
-        sys.stderr.write("".join(lines))
+        gathered, self._told = self._told, []
+        sys.stderr.write("".join(_call_line(moment, self._describe(told)) for moment, told in gathered))
+
+
+def _call_line(moment: float, facts: Mapping[str, str | int | float]) -> str:
+    parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
+    written = datetime.fromtimestamp(moment, UTC).isoformat()
+    return f'{{"event":"call","level":"info","timestamp":"{written}"{"".join(parts)}}}\n'

@@ -26,7 +26,7 @@ def index_experiments(experiments: Mapping[str, Experiment]) -> RunningExperimen
 def treat(query: Query, running: RunningExperiments, customer_id: str) -> Query:
     """Give the query as the running experiments would have it for a customer; the same one where none holds."""
     slates = [_treated(slate, running, customer_id, query.now) for slate in query.slates]
-    return replace(query, slates=slates) if any(slate.treatment for slate in slates) else query
+    return query._replace(slates=slates) if any(slate.treatment for slate in slates) else query
 
 
 def _treated(slate: SlateQuery, running: RunningExperiments, customer_id: str, now: float) -> SlateQuery:
@@ -37,7 +37,7 @@ def _treated(slate: SlateQuery, running: RunningExperiments, customer_id: str, n
         return slate
     if experiment.mode is ExperimentMode.INTERLEAVED:
         rivals = tuple((arm.arm, _certain(_under(placement, arm.policy))) for arm in experiment.arms)
-        return replace(slate, treatment=Treatment(experiment.experiment_id, rivals=rivals))
+        return slate._replace(treatment=Treatment(experiment.experiment_id, rivals=rivals))
     arm = arm_of(experiment, customer_id)
     treatment = Treatment(experiment.experiment_id, arm.arm, arm.holdout)
     return SlateQuery(_under(placement, arm.policy), slate.size, treatment)

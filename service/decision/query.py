@@ -1,7 +1,8 @@
 """What is asked: the request in the words of the domain, already validated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from models.candidates import CandidateList
 from models.counters import NO_COUNTERS
@@ -25,8 +26,7 @@ class Treatment:
     rivals: tuple[tuple[str, Placement], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SlateQuery:
+class SlateQuery(NamedTuple):
     """Asks for one slate: a placement, already as its treatment would have it, and how many offers it may hold."""
 
     placement: Placement
@@ -34,8 +34,7 @@ class SlateQuery:
     treatment: Treatment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Asks for slates, in order of importance.
 
     ``now`` is in seconds since 1970, UTC; ``utc_offset`` in seconds says how far the customer's clock is ahead of it.
@@ -58,7 +57,7 @@ class Query:
     trace_offer_ids: Sequence[str] = ()
     exhausted_offer_ids: frozenset[str] = frozenset()
     seed: str = ""
-    totals: Mapping[str, int] | None = field(default_factory=lambda: NO_COUNTERS)
+    totals: Mapping[str, int] | None = NO_COUNTERS
 
     @property
     def minute_of_week(self) -> int:
@@ -66,8 +65,7 @@ class Query:
         return int((self.now + self.utc_offset) // 60 + 3 * DAY_MINUTES) % WEEK_MINUTES
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(NamedTuple):
     """Is whom it is asked for: None as ``candidates`` for an unknown customer or one that could not be read.
 
     ``record`` is what the shop stored, if anything. ``identity_ids`` are all ids of a customer who has several, in
@@ -80,7 +78,7 @@ class Customer:
     profile: Profile
     record: CustomerRecord | None = None
     identity_ids: tuple[str, ...] = ()
-    counters: Mapping[str, int] | None = field(default_factory=lambda: NO_COUNTERS)
+    counters: Mapping[str, int] | None = NO_COUNTERS
 
     def is_among(self, customer_ids: frozenset[str]) -> bool:
         """Tell whether the customer, under whichever id, is one of these."""

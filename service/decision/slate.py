@@ -1,7 +1,6 @@
 """From candidates to slates: one lazy pass that stops when the slate is full, or what the placement's policy makes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -114,7 +113,7 @@ class Decision:
         rankings = []
         for arm, placement in treatment.rivals:
             self._used_slots, self.terms.barred = used_slots.copy(), barred.copy()
-            ranking = self._rank(replace(slate, placement=placement))
+            ranking = self._rank(slate._replace(placement=placement))
             rankings.append([choice._replace(arm=arm) for choice in ranking])
         self._used_slots, self.terms.barred = used_slots, barred
         names = [[choice.names for choice in ranking] for ranking in rankings]

@@ -1,7 +1,6 @@
 """What became of offers that somebody asks about: where each stands, or what kept it out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from service.decision.indexed_offer import IndexedOffer
@@ -58,7 +57,7 @@ class _Tracer:
         self._slate = query.slates[place]
         self._ranks = _ranks(choices)
         self._decision = decision
-        self._long = longer.fill(replace(self._slate, size=_LONG))
+        self._long = longer.fill(self._slate._replace(size=_LONG))
         self._long_ranks = _ranks(self._long)
 
     def trace(self, offer_id: str) -> Trace:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -70,7 +69,7 @@ class Caps:
         exhausted = (
             query.exhausted_offer_ids | snapshot.offers.decision_capped if is_lost else query.exhausted_offer_ids
         )
-        return replace(query, totals=self._totals, exhausted_offer_ids=exhausted)
+        return query._replace(totals=self._totals, exhausted_offer_ids=exhausted)
 
     async def count(
         self,
@@ -103,7 +102,7 @@ def without_uncounted(snapshot: Snapshot, query: Query, slates: Sequence[Sequenc
     """Give the query that leaves out what needs counting; of offers with a budget only those in ``slates`` are held."""
     shown = {choice.offer.offer_id for choices in slates for choice in choices if choice.offer is not None}
     out = snapshot.offers.decision_capped | (snapshot.offers.budgets.keys() - shown)
-    return replace(query, exhausted_offer_ids=query.exhausted_offer_ids | out)
+    return query._replace(exhausted_offer_ids=query.exhausted_offer_ids | out)
 
 
 def _is_total(cap: Cap) -> bool:

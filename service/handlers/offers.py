@@ -5,7 +5,6 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from dangol.v1 import offer_service_pb2
 from models.errors import InvalidInputError, UnavailableError
@@ -245,7 +244,7 @@ class OfferHandlers:
         if customer.record is not None:
             return personal_query(query, customer.record, time_zone=request.time_zone)
         is_lost = fallback == offer_service_pb2.FALLBACK_SHARED_LIST and self._snapshots.keeps_records
-        return replace(query, consent_categories=frozenset()) if is_lost else query
+        return query._replace(consent_categories=frozenset()) if is_lost else query
 
     async def _decide(
         self,

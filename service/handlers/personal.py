@@ -1,7 +1,5 @@
 """What is stored of a customer, brought to bear on a request that does not say it itself."""
 
-from dataclasses import replace
-
 from models.customers import CustomerRecord
 from service.decision.query import Customer, Query
 from service.handlers.queries import utc_offset
@@ -22,8 +20,7 @@ def personal_query(query: Query, record: CustomerRecord, *, time_zone: str) -> Q
     not hold, whatever the request says.
     """
     zone = "" if time_zone else record.time_zone
-    return replace(
-        query,
+    return query._replace(
         consent_categories=record.consented(query.consent_categories, query.channel),
         language=query.language or record.language,
         utc_offset=utc_offset(zone, query.now) if zone else query.utc_offset,

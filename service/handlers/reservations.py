@@ -42,7 +42,7 @@ class Reservations:
         if not budgets:
             return decide(snapshot, query, customer), query, True
         if is_lost:
-            query = replace(query, exhausted_offer_ids=query.exhausted_offer_ids | budgets.keys())
+            query = query._replace(exhausted_offer_ids=query.exhausted_offer_ids | budgets.keys())
             return decide(snapshot, query, customer), query, False
         held: frozenset[str] = frozenset()
         for _ in range(_ROUNDS):
@@ -54,10 +54,10 @@ class Reservations:
             try:
                 held |= await self._reserve(caller, customer, asked, context)
             except UnavailableError:
-                query = replace(query, exhausted_offer_ids=frozenset(budgets.keys() - held))
+                query = query._replace(exhausted_offer_ids=frozenset(budgets.keys() - held))
                 return decide(snapshot, query, customer), query, False
-            query = replace(query, exhausted_offer_ids=query.exhausted_offer_ids | (asked.keys() - held))
-        query = replace(query, exhausted_offer_ids=frozenset(budgets.keys() - held))
+            query = query._replace(exhausted_offer_ids=query.exhausted_offer_ids | (asked.keys() - held))
+        query = query._replace(exhausted_offer_ids=frozenset(budgets.keys() - held))
         return decide(snapshot, query, customer), query, True
 
     async def redeem(self, caller: Caller, events: Sequence[Event], context: Context) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,13 +17,20 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25
 _UNKNOWN_METHOD = "unknown"
 
 
+class _Call(NamedTuple):
+    path: str
+    status: str
+    seconds: float
+    context: Context
+
+
 class Telemetry:
     """Writes down what happens. Ids appear only as a keyed hash, so that a log betrays no customer."""
 
     def __init__(self, registry: CollectorRegistry, hash_key: bytes, *, log_calls: bool = True) -> None:
         self._log = structlog.get_logger("dangol")
         self._log_calls = log_calls and self._log.is_enabled_for(logging.INFO)
-        self._calls = CallLog()
+        self._calls = CallLog(self._describe)
         self._hash_key = hash_key
         self._requests = Histogram(
             "dangol_request_seconds",
@@ -67,10 +75,7 @@ class Telemetry:
         # Of refused calls the admission tells, in one line for many.
         if not self._log_calls or context.facts.get("reason") == OverloadedError.reason:
             return
-        facts = {"method": path or _UNKNOWN_METHOD, "status": status, "ms": round(seconds * 1000, 3), **context.facts}
-        if context.customer_id:
-            facts["customer"] = self._hashed(context.customer_id)
-        self._calls.write(facts)
+        self._calls.write(_Call(path, status, seconds, context))
 
     def flush(self) -> None:
         """Write the lines of calls that are still held back."""
@@ -84,6 +89,12 @@ class Telemetry:
         """Write down an exception that nobody expected, with its traceback."""
         self._unexpected.inc()
         self._log.error("unexpected error", error_id=error_id, exc_info=error)
+
+    def _describe(self, call: "_Call") -> Mapping[str, str | int | float]:
+        milliseconds = round(call.seconds * 1000, 3)
+        method = call.path or _UNKNOWN_METHOD
+        customer = {"customer": self._hashed(call.context.customer_id)} if call.context.customer_id else {}
+        return {"method": method, "status": call.status, "ms": milliseconds, **call.context.facts, **customer}
 
     def _hashed(self, id_: str) -> str:
         return hashlib.blake2b(id_.encode(), digest_size=8, key=self._hash_key).hexdigest()

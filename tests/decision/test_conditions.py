@@ -45,7 +45,7 @@ def rows_shown(eligibility: str, who: Customer, placement: Placement = HOME, **r
     served = shop(eligibility)
     shown = []
     for row in (7, 3, 11, 2, 9):
-        alone = replace(who, candidates=candidate_list([candidate(row, 1.0)]))
+        alone = who._replace(candidates=candidate_list([candidate(row, 1.0)]))
         if offers_of(slate_of(served, alone, placement, size=1, **rules)) == ["o"]:
             shown.append(row)
     return shown
@@ -88,7 +88,7 @@ EVERYTHING = [7, 3, 11, 2, 9]
 def test_an_offer_stands_where_its_condition_holds(eligibility: str, rows: list[int]) -> None:
     check_condition("eligibility", eligibility)
     bought = did("purchase", 3, NOW - timedelta(days=2, hours=1))
-    who = replace(customer(None, did("view", 7), bought), record=GOLD)
+    who = customer(None, did("view", 7), bought)._replace(record=GOLD)
     rebuys = replace(HOME, rebuys=type(HOME.rebuys).ALLOWED)
     asked = {"channel": "web", "language": "de", "segment": "young", "utc_offset": 2 * 3600}
     assert rows_shown(eligibility, who, placement=rebuys, consent_categories=frozenset({"health"}), **asked) == rows
@@ -99,12 +99,12 @@ def test_conditions_choose_among_offers_on_one_item_the_campaigns_and_the_pinned
         Offer("cheap", (), item_filter=ItemFilter(), eligibility='customer.text.tier == "gold" && item.price < 500'),
         Offer("rest", (), item_filter=ItemFilter(), priority=-1),
     ]
-    gold = replace(customer(LISTED), record=GOLD)
+    gold = customer(LISTED)._replace(record=GOLD)
     served = snapshot(shop=catalog(offers, ITEMS))
     assert offers_of(slate_of(served, gold, size=2)) == ["cheap", "rest"]
     assert offers_of(slate_of(served, customer(LISTED), size=2)) == ["rest", ""]
     only_cheap = snapshot(shop=catalog(offers[:1], ITEMS))
-    assert rows_of(slate_of(only_cheap, replace(gold, candidates=None), OFFERS_ONLY)) == [7]
+    assert rows_of(slate_of(only_cheap, gold._replace(candidates=None), OFFERS_ONLY)) == [7]
     pinned = replace(OFFERS_ONLY, policy=Policy(pins=(Pin(1, "cheap"),)))
     assert rows_of(slate_of(only_cheap, gold, pinned)) == [7]
     assert slate_of(only_cheap, customer(LISTED), pinned) == []
@@ -168,7 +168,7 @@ def test_a_condition_that_another_release_stored_and_this_one_cannot_read_holds_
 
 def test_every_fact_is_known_of_a_customer_of_whom_everything_is_known() -> None:
     served = shop("true")
-    who = replace(customer(LISTED, did("purchase", 3), did("view", 7)), record=GOLD)
+    who = customer(LISTED, did("purchase", 3), did("view", 7))._replace(record=GOLD)
     facts = AskedFacts(served, Query([], NOW.timestamp()), who, read_history(who.profile, served.slots))
     assert facts.named(ASKED_FACTS, "home-top").keys() == ASKED_FACTS.keys()
     assert item_facts("x", ITEMS[0], ITEM_FACTS).keys() == ITEM_FACTS.keys()

@@ -186,7 +186,7 @@ COUNTERS = st.none() | st.dictionaries(
     max_size=20,
 )
 CUSTOMERS = st.builds(
-    lambda own, events, counters: replace(customer(own, *events), counters=counters), LISTS, EVENTS, COUNTERS
+    lambda own, events, counters: customer(own, *events)._replace(counters=counters), LISTS, EVENTS, COUNTERS
 )
 QUERIES = st.builds(
     Query,
@@ -307,8 +307,8 @@ def test_interleaved_rankings_show_nothing_that_they_may_not(
     slates = []
     for asked in query.slates:
         rivals = tuple((f"arm-{n}", replace(asked.placement, policy=policy)) for n, policy in enumerate(policies))
-        slates.append(replace(asked, treatment=Treatment("ranking", rivals=rivals)))
-    query = replace(query, slates=slates, seed="r")
+        slates.append(asked._replace(treatment=Treatment("ranking", rivals=rivals)))
+    query = query._replace(slates=slates, seed="r")
     answered = decide(snapshot(MODEL, shop), query, who)
     names = [name for slate in answered for choice in slate for name in choice.names if name[1]]
     assert len(set(names)) == len(names)
@@ -354,7 +354,7 @@ def test_a_slate_keeps_the_limits_of_its_policy(shop: Catalog, query: Query, who
 @given(shop=CATALOGS, query=QUERIES, who=CUSTOMERS)
 def test_what_is_told_of_an_offer_is_what_became_of_it(shop: Catalog, query: Query, who: Customer) -> None:
     served = snapshot(MODEL, shop)
-    query = replace(query, trace_offer_ids=[f"offer-{number}" for number in range(9)])
+    query = query._replace(trace_offer_ids=[f"offer-{number}" for number in range(9)])
     slates = decide(served, query, who)
     for asked, slate, traces in zip(query.slates, slates, trace_offers(served, query, who, slates), strict=True):
         shown = [choice.offer.offer_id if choice.offer is not None else "" for choice in slate]

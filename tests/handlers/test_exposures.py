@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -34,7 +33,7 @@ async def test_an_exposure_is_logged_once_a_day_by_all_processes_together(
     processes = [Exposures(EventLog(connection), 5) for _ in range(2)]
     for exposures in processes:
         for number, day in enumerate((0, 0, 1)):
-            exposures.note("local", "ada", replace(MET, now=MET.now + day * DAY), f"r-{number}")
+            exposures.note("local", "ada", MET._replace(now=MET.now + day * DAY), f"r-{number}")
         assert await exposures.flush()
     first, second = logged(redis_url)
     assert (first.event_type, first.customer_id, first.arm) == (EXPOSURE, "ada", "new")
