@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,19 @@ class Registry:
     def writer(self) -> ArtifactWriter:
         """Begin a new artifact."""
         return ArtifactWriter(self.root)
+
+    def take_in(self, artifact: Artifact) -> None:
+        """Copy an artifact of another registry into this one; one of the same version that is there already stays."""
+        version = artifact.manifest.model_version
+        self.root.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=WRITING_PREFIX, dir=self.root))
+        try:
+            if not (self.root / version).exists():
+                shutil.copytree(artifact.directory, aside / version)
+                open_artifact(aside / version)
+                (aside / version).rename(self.root / version)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def versions(self) -> list[str]:
         """List the versions, newest data first."""

@@ -1,12 +1,22 @@
 """What a training run is told: how to learn, and which columns of the sources mean what. Read from TOML."""
 
 import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.errors import InvalidInputError
 from models.events import CART, DISMISS, PURCHASE, RATING, RETURN, SEARCH, VIEW
@@ -171,6 +181,19 @@ class TrainingConfiguration(_Model):
     sources: SourceSizes = SourceSizes()
     resources: Resources = Resources()
     gate: GateSettings = GateSettings()
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _known_weights(cls, events: object) -> object:
+        """Let a known type keep its weight where only its half-life is given."""
+        if not isinstance(events, Mapping):
+            return events
+        return {
+            name: {"weight": DEFAULT_EVENT_WEIGHTS[name].weight} | dict(given)
+            if isinstance(given, Mapping) and name in DEFAULT_EVENT_WEIGHTS
+            else given
+            for name, given in events.items()
+        }
 
     @model_validator(mode="after")
     def _target_speaks_for_items(self) -> "TrainingConfiguration":

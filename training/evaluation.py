@@ -65,8 +65,13 @@ class EvaluationSetting:
     seed: int
 
 
-def evaluate(setting: EvaluationSetting, cutoff: Cutoff, ranked: RankedLists) -> dict[str, Any]:
-    """Compare our lists (n, k) and the trivial ones with the labels; JSON for the manifest."""
+def evaluate(
+    setting: EvaluationSetting,
+    cutoff: Cutoff,
+    ranked: RankedLists,
+    others: Mapping[str, NDArray[np.int64]] | None = None,
+) -> dict[str, Any]:
+    """Compare our lists (n, k), the trivial ones and ``others`` (n, any) with the labels; JSON for the manifest."""
     interactions, labels = cutoff.interactions, setting.labels
     chunk = chunk_of(interactions, setting.customer_rows)
     width = ranked.item_rows.shape[1]
@@ -74,6 +79,7 @@ def evaluate(setting: EvaluationSetting, cutoff: Cutoff, ranked: RankedLists) ->
         OURS: ranked.item_rows,
         OWN_FREQUENCY: own_frequency(chunk, width),
         POPULAR_NOW: Popular(interactions.recent_buyers, width).propose(chunk).item_rows,
+        **(others or {}),
     }
     table = measure(judged_of(labels, chunk), rivals)
     known = interactions.buyers(0) > 0
@@ -83,7 +89,7 @@ def evaluate(setting: EvaluationSetting, cutoff: Cutoff, ranked: RankedLists) ->
         "customers_evaluated": len(setting.customer_rows),
         "unknown_items_share": round(float((~known[labels.item_rows]).mean()) if len(labels.owners) else 0.0, 6),
         "rows": rows_of_table(table, setting.seed, _variety(rivals, chunk, cutoff)),
-        "comparisons": compare(table, OURS, (OWN_FREQUENCY, POPULAR_NOW), setting.seed),
+        "comparisons": compare(table, OURS, [name for name in rivals if name != OURS], setting.seed),
         "popularity": {
             name: variety.by_popularity(
                 lists[:, :MAIN_PLACES], interactions.buyers(), labels.item_rows, np.flatnonzero(known)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from models.artifact import Artifact
 from models.backtest import WIDTH, Backtest
 from models.errors import InvalidInputError
-from models.item_model import EVERYONE
 from training.backtests import lists_of, rows_in
 from training.config import TrainingConfiguration, parse
 from training.sources.source import NOTHING
+from training.stored_lists import stored_lists
 
 SAME_WINDOW = "same-window"
 """Both models were judged by the same window and customers: the lists kept beside the one in service."""
@@ -104,19 +104,8 @@ def _kept_lists(candidate: Artifact, current: Artifact, backtest: Backtest) -> N
 
 def _served_lists(candidate: Artifact, current: Artifact, backtest: Backtest) -> NDArray[np.int64]:
     """Give the customers' own lists, and everyone's list to whoever has none."""
-    items = current.items()
-    everyone = items.shared_lists[EVERYONE]["row"][:WIDTH]
-    lists = np.full((len(backtest.customer_ids), WIDTH), NOTHING, dtype=np.int64)
-    lists[:, : len(everyone)] = everyone
-    for table in current.lists():
-        places = rows_in(backtest.customer_ids, table.customer_ids)
-        known = np.flatnonzero(places != NOTHING)
-        chosen = places[known]
-        width = min(WIDTH, table.candidates.shape[1])
-        filled = np.arange(width) < table.counts[chosen, np.newaxis]
-        lists[known] = NOTHING
-        lists[known, :width] = np.where(filled, table.candidates["row"][chosen, :width].astype(np.int64), NOTHING)
-    return translated(lists, list(items.vocabulary), list(candidate.items().vocabulary))
+    lists, _ = stored_lists(current, backtest.customer_ids, WIDTH)
+    return translated(lists.item_rows, list(current.items().vocabulary), list(candidate.items().vocabulary))
 
 
 def translated(lists: NDArray[np.int64], item_ids: Sequence[str], to_ids: Sequence[str]) -> NDArray[np.int64]:
