@@ -166,6 +166,10 @@ bench-catalog: $(INSTALLED) ## From the pause of an offer to the last answer of 
 bench-freshness: $(INSTALLED) ## From an event to the answer that follows it; what a worker carries; the lag after a burst
 	@$(RUN) benchmarks.bench_freshness
 
+.PHONY: bench-push
+bench-push: $(INSTALLED) ## A simulated week of pushes to 10 thousand customers: what was sent, and what should not have been
+	@$(RUN) benchmarks.bench_push
+
 .PHONY: bench-customers
 bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its customers, and customers of two ids
 	@$(RUN) benchmarks.bench_customers

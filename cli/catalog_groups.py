@@ -1,4 +1,4 @@
-"""``dangol items|offers|placements|audiences|experiments``: the same three commands for each kind of thing."""
+"""``dangol items|offers|placements|audiences|experiments|triggers``: the same three commands for each kind of thing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +67,7 @@ KINDS = (
     Kind(
         "experiments", "Experiment", "experiment_id", ("experiment_id", "placements", "mode", "status"), "home-ranking"
     ),
+    Kind("triggers", "Trigger", "trigger", ("trigger", "kind", "status", "priority"), "cart-reminder"),
 )
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from cli.output import plain_table
 from cli.slates import show_slates
 from dangol.v1.customer_pb2 import Consent, ConsentStatus, Customer, CustomerAttribute
-from dangol.v1.customer_service_pb2 import GetCustomerResponse, RecentEvent
+from dangol.v1.customer_service_pb2 import GetCustomerResponse, PushState, RecentEvent
 
 
 def show_customer(console: Console, response: GetCustomerResponse) -> None:
@@ -21,6 +21,7 @@ def show_customer(console: Console, response: GetCustomerResponse) -> None:
     if facts.row_count:
         console.print(facts)
     _show_events(console, response)
+    _show_pushes(console, response)
     show_slates(console, response.slates)
     if response.model_version:
         console.print(f"[dim]as of now, model {response.model_version}; nothing was reserved[/dim]")
@@ -68,6 +69,18 @@ def _show_events(console: Console, response: GetCustomerResponse) -> None:
     table = plain_table(*(columns[place] for place in used), title="lately")
     for row in rows:
         table.add_row(*(row[place] for place in used))
+    console.print(table)
+
+
+def _show_pushes(console: Console, response: GetCustomerResponse) -> None:
+    if not response.pushes:
+        return
+    table = plain_table("since (UTC)", "push", "about", "state", title="pushes")
+    for push in response.pushes:
+        state = PushState.Name(push.state).removeprefix("PUSH_STATE_").lower()
+        told = f"{state} ({push.reason})" if push.reason else state
+        since = f"{push.state_time.ToDatetime():%Y-%m-%d %H:%M}"
+        table.add_row(since, push.trigger, push.motive_item_id or push.offer_id, told)
     console.print(table)
 
 

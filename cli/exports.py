@@ -31,7 +31,7 @@ def export_catalog(
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
-    """Write items, offers, placements, audiences and experiments to a file that `dangol rebuild` reads.
+    """Write items, offers, placements, audiences, experiments and triggers to a file that `dangol rebuild` reads.
 
     Example: `dangol catalog export`
     """

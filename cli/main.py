@@ -22,6 +22,7 @@ from cli import (
     offers,
     online,
     publish,
+    pushes_group,
     train,
     worker,
 )
@@ -49,6 +50,7 @@ for module in (
     events,
     catalog_groups,
     customers_group,
+    pushes_group,
     erasures_group,
     evaluate,
     exports,

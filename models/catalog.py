@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
+from models.triggers import Trigger
 
 Record = TypeVar("Record")
 
@@ -14,7 +15,7 @@ Record = TypeVar("Record")
 class Expectation:
     """Says in which state a record must still be, named by its etag.
 
-    ``kind`` is ``offers``, ``placements`` or ``experiments``.
+    ``kind`` is ``offers``, ``placements``, ``experiments`` or ``triggers``.
     """
 
     kind: str
@@ -35,11 +36,13 @@ class CatalogChange:
     placements: tuple[Placement, ...] = ()
     audiences: tuple[Audience, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
     deleted_item_ids: tuple[str, ...] = ()
     deleted_offer_ids: tuple[str, ...] = ()
     deleted_placements: tuple[str, ...] = ()
     deleted_audience_ids: tuple[str, ...] = ()
     deleted_experiment_ids: tuple[str, ...] = ()
+    deleted_triggers: tuple[str, ...] = ()
     version: int = 0
     expectations: tuple[Expectation, ...] = ()
 
@@ -50,11 +53,13 @@ class CatalogChange:
             + len(self.placements)
             + len(self.audiences)
             + len(self.experiments)
+            + len(self.triggers)
             + len(self.deleted_item_ids)
             + len(self.deleted_offer_ids)
             + len(self.deleted_placements)
             + len(self.deleted_audience_ids)
             + len(self.deleted_experiment_ids)
+            + len(self.deleted_triggers)
         )
 
 
@@ -71,6 +76,7 @@ class Catalog:
     placements: Mapping[str, Placement] = field(default_factory=dict)
     audiences: Mapping[str, Audience] = field(default_factory=dict)
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
 
     def apply(self, change: CatalogChange) -> "Catalog":
         """Give the catalogue after a change; its version is that of the change."""
@@ -87,6 +93,7 @@ class Catalog:
             experiments=_replaced(
                 self.experiments, change.experiments, change.deleted_experiment_ids, lambda one: one.experiment_id
             ),
+            triggers=_replaced(self.triggers, change.triggers, change.deleted_triggers, lambda one: one.trigger),
         )
 
     def as_change(self) -> CatalogChange:
@@ -97,6 +104,7 @@ class Catalog:
             placements=_ordered(self.placements),
             audiences=_ordered(self.audiences),
             experiments=_ordered(self.experiments),
+            triggers=_ordered(self.triggers),
         )
 
 

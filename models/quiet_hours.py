@@ -48,6 +48,15 @@ class QuietHours:
             now = next((instant for instant in later if not self.hold(channel, instant, zone)), later[-1])
         return now
 
+    def begin(self, channel: str, now: float, until: float, zone: tzinfo) -> float:
+        """Give when it is quiet next, from ``now`` on, at the latest ``until``; both seconds since 1970.
+
+        It looks at every minute in between: hours begin, and clocks change, at full minutes.
+        """
+        while now < until and not self.hold(channel, now, zone):
+            now = now // 60 * 60 + 60
+        return min(now, until)
+
 
 DEFAULT_QUIET_HOURS = QuietHours()
 """Hold where a placement does not say: pushes rest from 21:00 to 8:00."""

@@ -32,6 +32,8 @@ from service.handlers.health import Health
 from service.handlers.housekeeping import Housekeeping
 from service.handlers.model_handlers import ModelHandlers
 from service.handlers.offers import OfferHandlers
+from service.handlers.push_handlers import PushHandlers
+from service.handlers.push_judge import PushJudge
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots, SnapshotSettings
 from service.handlers.telemetry import Telemetry
@@ -128,7 +130,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
             store.links,
             snapshots,
             reads,
-            CustomerViews(snapshots, reads),
+            CustomerViews(snapshots, reads, store.pushes, settings.write_timeout),
             Erasing(
                 store.erasures,
                 store.links,
@@ -137,6 +139,14 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
                 settings.write_timeout,
                 _on_erase(settings, housekeeping),
             ),
+            settings.write_timeout,
+        ),
+        pushes=PushHandlers(
+            store.pushes,
+            PushJudge(store.pushes, reservations, caps, settings.write_timeout),
+            snapshots,
+            reads,
+            telemetry,
             settings.write_timeout,
         ),
         catalog=CatalogHandlers(store.catalog, store.budgets, store.caps, snapshots, settings.write_timeout),

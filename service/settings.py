@@ -74,6 +74,10 @@ class Settings(BaseSettings):
         30.0, description="Seconds after which events that a worker got and did not apply are another one's"
     )
 
+    push_interval: Seconds = Field(
+        300.0, description="Seconds between two looks of a worker at all customers for what to push"
+    )
+
     maximal_calls: int = Field(256, ge=1, le=100_000, description="Calls worked on at once; one more is refused")
     maximal_request_bytes: Bytes = Field(4 << 20, description="Largest request that is taken")
     maximal_response_bytes: Bytes = Field(16 << 20, description="Largest response that is sent")

@@ -1,7 +1,8 @@
 """The worker's process: makes its parts, lets them work until it is told to stop, and ends in order.
 
 Any number of workers may run. Each applies entries of the log in one thread; the one that holds the lease archives in
-another, so that a slow disk or object store holds up nobody's candidates.
+another, so that a slow disk or object store holds up nobody's candidates, and the one that holds another lease walks in
+a third over all customers, for pushes that time and catalogue give reason for.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from models.errors import UnavailableError
 from service.live.applier import Applier
 from service.live.archiver import Archiver
 from service.live.measures import Measures
+from service.live.raiser import Raiser
 from service.live.refresher import Refresher
 from service.live.status_page import status_page
 from service.logs import configure_logs
@@ -30,12 +32,15 @@ from service.settings import Settings, split_address
 from service.store.archive import Archive
 from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
+from service.store.catalog_follower import CatalogFollower
 from service.store.connection import SyncConnection, connect_blocking
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
 from service.store.log_group import LogGroup
+from service.store.push_raising import PushRaising
 
 _ARCHIVE_PAUSE = 1.0  # seconds between two looks whether it is time to archive, and how far behind the workers are
+_PUSH_PAUSE = 1.0  # seconds between two looks whether it is time to walk over all customers
 _RECOVERY_PAUSE = 0.5  # seconds after Redis or the archive failed
 _LEASE_SECONDS = 30.0
 _COMMAND_TIMEOUT = 30.0  # seconds: a worker is a job and has no caller who waits
@@ -61,19 +66,24 @@ def work(settings: Settings) -> None:
         _page(settings, registry, measures) as port,
     ):
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        applier, archiver = _parts(settings, connection, measures, name)
+        applier, archiver, pusher = _parts(settings, connection, measures, name)
         _tell_ready(settings, port)
         log.info("working", worker=name)
         archive_pause = min(_ARCHIVE_PAUSE, settings.archive_interval)
-        with ThreadPoolExecutor(1, thread_name_prefix="archive") as executor:
-            archiving = executor.submit(_repeat, "archive", archiver, archive_pause, stopping, measures)
+        push_pause = min(_PUSH_PAUSE, settings.push_interval)
+        with ThreadPoolExecutor(2, thread_name_prefix="worker") as executor:
+            others = [
+                executor.submit(_repeat, "archive", archiver, archive_pause, stopping, measures),
+                executor.submit(_repeat, "push", pusher, push_pause, stopping, measures),
+            ]
             _repeat("apply", applier, settings.worker_interval, stopping, measures)
-        archiving.result()
+        for other in others:
+            other.result()
     log.info("stopped")
 
 
-def _parts(settings: Settings, connection: SyncConnection, measures: Measures, name: str) -> tuple[Step, Step]:
-    """Make what applies and what archives."""
+def _parts(settings: Settings, connection: SyncConnection, measures: Measures, name: str) -> tuple[Step, Step, Step]:
+    """Make what applies, what archives, and what walks over all customers for pushes."""
     tenant = settings.tenant
     group = LogGroup(connection, tenant, name)
     refresher = Refresher(CandidateRefresh(connection, tenant, settings.profile_days), name)
@@ -90,7 +100,9 @@ def _parts(settings: Settings, connection: SyncConnection, measures: Measures, n
         measures.lags(group.lags())
         return archiver.step()
 
-    return Applier(group, refresher, measures, settings.worker_patience).step, archive
+    catalogs, pushes = CatalogFollower(connection, tenant), PushRaising(connection, tenant)
+    raiser, walker = (Raiser(pushes, catalogs, measures, name, settings.push_interval) for _ in range(2))
+    return Applier(group, refresher, raiser, measures, settings.worker_patience).step, archive, walker.step
 
 
 def _repeat(task: str, step: Step, pause: float, stopping: threading.Event, measures: Measures) -> None:

@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 
 from dangol.client.aio_catalog import AsyncCatalogCalls
 from dangol.client.aio_customers import AsyncCustomerCalls
+from dangol.client.aio_pushes import AsyncPushCalls
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.streams import stream_requests, stream_slates_async
 from dangol.v1.catalog_pb2 import Placement
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from dangol.v1.offer_service_pb2_grpc import OfferServiceAsyncStub
 
 
-class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls):
+class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls, AsyncPushCalls):
     """Speaks to a Dangol server from asyncio code; make it inside the event loop that uses it.
 
     ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are

@@ -1,4 +1,4 @@
-"""The asyncio calls about items, offers, placements, audiences and experiments."""
+"""The asyncio calls about items, offers, placements, audiences, experiments and triggers."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import cached_property
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dangol.client.calls import AsyncCalls
 from dangol.v1 import catalog_service_pb2 as messages
-from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement
+from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement, Trigger
 from dangol.v1.catalog_service_pb2 import PlacementVersion
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
@@ -142,3 +142,25 @@ class AsyncCatalogCalls(AsyncCalls):
         """Delete experiments; ids that do not exist are passed over."""
         request = messages.DeleteExperimentsRequest(experiment_ids=experiment_ids)
         return (await self._write(self._catalog.DeleteExperiments, request, timeout)).catalog_version
+
+    async def upsert_triggers(self, triggers: Iterable[Trigger], *, timeout: float | None = None) -> int:
+        """Store triggers; each replaces what had the same name."""
+        request = messages.UpsertTriggersRequest(triggers=triggers)
+        return (await self._write(self._catalog.UpsertTriggers, request, timeout)).catalog_version
+
+    async def list_triggers(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Trigger]:
+        """List triggers by name; ``timeout`` holds for each page."""
+        token = ""
+        while True:
+            request = messages.ListTriggersRequest(page_size=page_size, page_token=token)
+            page = await self._write(self._catalog.ListTriggers, request, timeout)
+            for one in page.triggers:
+                yield one
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def delete_triggers(self, triggers: Sequence[str], *, timeout: float | None = None) -> int:
+        """Delete triggers; names that do not exist are passed over."""
+        request = messages.DeleteTriggersRequest(triggers=triggers)
+        return (await self._write(self._catalog.DeleteTriggers, request, timeout)).catalog_version

@@ -8,6 +8,7 @@ from grpc_health.v1 import health_pb2
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.catalog import CatalogCalls
 from dangol.client.customers import CustomerCalls
+from dangol.client.pushes import PushCalls
 from dangol.client.streams import stream_requests, stream_slates
 from dangol.v1.catalog_pb2 import Placement
 from dangol.v1.event_pb2 import Event
@@ -43,7 +44,7 @@ from dangol.v1.offer_service_pb2 import (
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 
 
-class Client(CatalogCalls, CustomerCalls):
+class Client(CatalogCalls, CustomerCalls, PushCalls):
     """Speaks to a Dangol server from ordinary code; safe to share between threads.
 
     ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are

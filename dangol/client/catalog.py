@@ -1,11 +1,11 @@
-"""The blocking calls about items, offers, placements, audiences and experiments."""
+"""The blocking calls about items, offers, placements, audiences, experiments and triggers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from dangol.client.calls import Calls
 from dangol.v1 import catalog_service_pb2 as messages
-from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement
+from dangol.v1.catalog_pb2 import Audience, Experiment, Item, Offer, Placement, Trigger
 from dangol.v1.catalog_service_pb2 import PlacementVersion
 from dangol.v1.catalog_service_pb2_grpc import CatalogServiceStub
 
@@ -133,3 +133,24 @@ class CatalogCalls(Calls):
         """Delete experiments; ids that do not exist are passed over."""
         request = messages.DeleteExperimentsRequest(experiment_ids=experiment_ids)
         return self._write(self._catalog.DeleteExperiments, request, timeout).catalog_version
+
+    def upsert_triggers(self, triggers: Iterable[Trigger], *, timeout: float | None = None) -> int:
+        """Store triggers; each replaces what had the same name."""
+        request = messages.UpsertTriggersRequest(triggers=triggers)
+        return self._write(self._catalog.UpsertTriggers, request, timeout).catalog_version
+
+    def list_triggers(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Trigger]:
+        """List triggers by name; ``timeout`` holds for each page."""
+        token = ""
+        while True:
+            request = messages.ListTriggersRequest(page_size=page_size, page_token=token)
+            page = self._write(self._catalog.ListTriggers, request, timeout)
+            yield from page.triggers
+            token = page.next_page_token
+            if not token:
+                return
+
+    def delete_triggers(self, triggers: Sequence[str], *, timeout: float | None = None) -> int:
+        """Delete triggers; names that do not exist are passed over."""
+        request = messages.DeleteTriggersRequest(triggers=triggers)
+        return self._write(self._catalog.DeleteTriggers, request, timeout).catalog_version

@@ -354,6 +354,66 @@ WEEKDAY_SUNDAY: Weekday.ValueType  # 7
 """Names Sunday."""
 Global___Weekday: _TypeAlias = Weekday  # noqa: Y015
 
+class _TriggerKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TriggerKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRIGGER_KIND_UNSPECIFIED: _TriggerKind.ValueType  # 0
+    """Is refused."""
+    TRIGGER_KIND_DISCOUNT: _TriggerKind.ValueType  # 1
+    """Is about a discount on an item that the customer viewed, searched for or put into the cart lately and did not buy since."""
+    TRIGGER_KIND_BACK_IN_STOCK: _TriggerKind.ValueType  # 2
+    """Is about such an item that the catalogue lacked and has again."""
+    TRIGGER_KIND_ABANDONED_CART: _TriggerKind.ValueType  # 3
+    """Is about the item that was put into the cart last, when nothing was bought since."""
+    TRIGGER_KIND_OFFER_ENDING: _TriggerKind.ValueType  # 4
+    """Is about an offer that ends soon, on which the customer clicked, or on an item as in DISCOUNT."""
+    TRIGGER_KIND_NEXT_PURCHASE: _TriggerKind.ValueType  # 5
+    """Is about what the customer would be offered first, when it is about time that they buy again."""
+
+class TriggerKind(_TriggerKind, metaclass=_TriggerKindEnumTypeWrapper):
+    """Names what the pushes of a trigger are about."""
+
+TRIGGER_KIND_UNSPECIFIED: TriggerKind.ValueType  # 0
+"""Is refused."""
+TRIGGER_KIND_DISCOUNT: TriggerKind.ValueType  # 1
+"""Is about a discount on an item that the customer viewed, searched for or put into the cart lately and did not buy since."""
+TRIGGER_KIND_BACK_IN_STOCK: TriggerKind.ValueType  # 2
+"""Is about such an item that the catalogue lacked and has again."""
+TRIGGER_KIND_ABANDONED_CART: TriggerKind.ValueType  # 3
+"""Is about the item that was put into the cart last, when nothing was bought since."""
+TRIGGER_KIND_OFFER_ENDING: TriggerKind.ValueType  # 4
+"""Is about an offer that ends soon, on which the customer clicked, or on an item as in DISCOUNT."""
+TRIGGER_KIND_NEXT_PURCHASE: TriggerKind.ValueType  # 5
+"""Is about what the customer would be offered first, when it is about time that they buy again."""
+Global___TriggerKind: _TypeAlias = TriggerKind  # noqa: Y015
+
+class _TriggerStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TriggerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRIGGER_STATUS_UNSPECIFIED: _TriggerStatus.ValueType  # 0
+    """Is stored as ACTIVE."""
+    TRIGGER_STATUS_ACTIVE: _TriggerStatus.ValueType  # 1
+    """Is on."""
+    TRIGGER_STATUS_PAUSED: _TriggerStatus.ValueType  # 2
+    """Is off for the time being."""
+
+class TriggerStatus(_TriggerStatus, metaclass=_TriggerStatusEnumTypeWrapper):
+    """Tells whether a trigger is on."""
+
+TRIGGER_STATUS_UNSPECIFIED: TriggerStatus.ValueType  # 0
+"""Is stored as ACTIVE."""
+TRIGGER_STATUS_ACTIVE: TriggerStatus.ValueType  # 1
+"""Is on."""
+TRIGGER_STATUS_PAUSED: TriggerStatus.ValueType  # 2
+"""Is off for the time being."""
+Global___TriggerStatus: _TypeAlias = TriggerStatus  # noqa: Y015
+
 @_typing.final
 class Item(_message.Message):
     """Describes one thing that the model learns about and that an offer may be made on."""
@@ -1208,6 +1268,104 @@ class Arm(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Arm: _TypeAlias = Arm  # noqa: Y015
+
+@_typing.final
+class Trigger(_message.Message):
+    """States one reason to push something to a customer by itself, and the policy by which it is done. Whoever is to be pushed to must have consented."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    CONSENT_CATEGORY_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    COOLDOWN_FIELD_NUMBER: _builtins.int
+    SPACING_FIELD_NUMBER: _builtins.int
+    LOOKBACK_FIELD_NUMBER: _builtins.int
+    LEAD_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    DEFAULT_HOUR_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    trigger: _builtins.str
+    """Names the trigger, kebab-case such as `cart-reminder`, 1 to 64 bytes. Required."""
+    kind: Global___TriggerKind.ValueType
+    """States what its pushes are about. Required."""
+    status: Global___TriggerStatus.ValueType
+    """States whether the trigger is on. Unspecified is stored as ACTIVE. What waits of a paused trigger is dropped when it is to be leased."""
+    placement: _builtins.str
+    """Names the placement whose rules, quiet hours among them, its pushes keep; kebab-case, at most 64 bytes. Empty means `push`. One that does not exist
+    has the rules of a new one.
+    """
+    channel: _builtins.str
+    """Names the channel that its pushes go out on, kebab-case, at most 32 bytes. Empty means `push`."""
+    consent_category: _builtins.str
+    """Names what the customer must have consented to for this channel, kebab-case, at most 64 bytes. Empty means `marketing`."""
+    priority: _builtins.int
+    """Ranks the pushes that one customer could get at a time: the highest goes first. Range -1,000 to 1,000; the default is 0."""
+    default_hour: _builtins.int
+    """Gives the hour, by the customer's clock, at which those get their pushes of whom it is not known when they respond: 1 to 24, which is midnight. 0 means
+    18.
+    """
+    etag: _builtins.str
+    """Names the stored state, as the `etag` of an offer does."""
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """States how long after the event that it is about a push may go out, 0 to 30 days. Unset means 1 hour."""
+
+    @_builtins.property
+    def cooldown(self) -> _duration_pb2.Duration:
+        """States the pause between two pushes of this trigger to one customer, 0 to 90 days. Unset means 3 days."""
+
+    @_builtins.property
+    def spacing(self) -> _duration_pb2.Duration:
+        """States the pause after a push of whatever trigger to the customer, 0 to 90 days. Unset means 12 hours."""
+
+    @_builtins.property
+    def lookback(self) -> _duration_pb2.Duration:
+        """States how long ago an event of the customer may be to count, 1 hour to 60 days; for NEXT_PURCHASE, how long after its time a purchase is still
+        reminded of. Unset means 14 days.
+        """
+
+    @_builtins.property
+    def lead(self) -> _duration_pb2.Duration:
+        """States how long before the end of an offer, or before the time of the next purchase, it is time to push, 0 to 30 days. Unset means 2 days. For
+        OFFER_ENDING and NEXT_PURCHASE only.
+        """
+
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration:
+        """States how long after it could first go out a push is still worth sending, 1 hour to 30 days. Unset means 3 days."""
+
+    def __init__(
+        self,
+        *,
+        trigger: _builtins.str = ...,
+        kind: Global___TriggerKind.ValueType = ...,
+        status: Global___TriggerStatus.ValueType = ...,
+        placement: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        consent_category: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        delay: _duration_pb2.Duration | None = ...,
+        cooldown: _duration_pb2.Duration | None = ...,
+        spacing: _duration_pb2.Duration | None = ...,
+        lookback: _duration_pb2.Duration | None = ...,
+        lead: _duration_pb2.Duration | None = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+        default_hour: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cooldown", b"cooldown", "delay", b"delay", "lead", b"lead", "lifetime", b"lifetime", "lookback", b"lookback", "spacing", b"spacing"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "consent_category", b"consent_category", "cooldown", b"cooldown", "default_hour", b"default_hour", "delay", b"delay", "etag", b"etag", "kind", b"kind", "lead", b"lead", "lifetime", b"lifetime", "lookback", b"lookback", "placement", b"placement", "priority", b"priority", "spacing", b"spacing", "status", b"status", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trigger: _TypeAlias = Trigger  # noqa: Y015
 
 @_typing.final
 class Audience(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -116,10 +116,25 @@ class CatalogServiceStub:
                 request_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.FromString,
                 _registered_method=True)
+        self.UpsertTriggers = channel.unary_unary(
+                '/dangol.v1.CatalogService/UpsertTriggers',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersResponse.FromString,
+                _registered_method=True)
+        self.ListTriggers = channel.unary_unary(
+                '/dangol.v1.CatalogService/ListTriggers',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListTriggersRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListTriggersResponse.FromString,
+                _registered_method=True)
+        self.DeleteTriggers = channel.unary_unary(
+                '/dangol.v1.CatalogService/DeleteTriggers',
+                request_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -236,6 +251,27 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpsertTriggers(self, request, context):
+        """Stores triggers. Errors: INVALID_ARGUMENT names the field; ABORTED when a trigger with an `etag` was changed since; nothing is stored then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTriggers(self, request, context):
+        """Lists triggers by name, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTriggers(self, request, context):
+        """Deletes triggers. A name that does not exist is passed over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +355,21 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.SerializeToString,
             ),
+            'UpsertTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertTriggers,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersResponse.SerializeToString,
+            ),
+            'ListTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTriggers,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.ListTriggersRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.ListTriggersResponse.SerializeToString,
+            ),
+            'DeleteTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTriggers,
+                    request_deserializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'dangol.v1.CatalogService', rpc_method_handlers)
@@ -328,7 +379,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -754,6 +805,87 @@ class CatalogService:
             '/dangol.v1.CatalogService/DeleteExperiments',
             dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsRequest.SerializeToString,
             dangol_dot_v1_dot_catalog__service__pb2.DeleteExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/UpsertTriggers',
+            dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.UpsertTriggersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/ListTriggers',
+            dangol_dot_v1_dot_catalog__service__pb2.ListTriggersRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.ListTriggersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.CatalogService/DeleteTriggers',
+            dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersRequest.SerializeToString,
+            dangol_dot_v1_dot_catalog__service__pb2.DeleteTriggersResponse.FromString,
             options,
             channel_credentials,
             insecure,

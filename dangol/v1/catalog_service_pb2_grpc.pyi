@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -69,10 +69,16 @@ class CatalogServiceStub:
     """Lists experiments by id, page by page."""
     DeleteExperiments: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteExperimentsRequest, _catalog_service_pb2.DeleteExperimentsResponse]
     """Deletes experiments. An id that does not exist is passed over."""
+    UpsertTriggers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertTriggersRequest, _catalog_service_pb2.UpsertTriggersResponse]
+    """Stores triggers. Errors: INVALID_ARGUMENT names the field; ABORTED when a trigger with an `etag` was changed since; nothing is stored then."""
+    ListTriggers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListTriggersRequest, _catalog_service_pb2.ListTriggersResponse]
+    """Lists triggers by name, page by page."""
+    DeleteTriggers: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteTriggersRequest, _catalog_service_pb2.DeleteTriggersResponse]
+    """Deletes triggers. A name that does not exist is passed over."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -111,9 +117,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Lists experiments by id, page by page."""
     DeleteExperiments: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteExperimentsRequest, _catalog_service_pb2.DeleteExperimentsResponse]  # type: ignore[assignment]
     """Deletes experiments. An id that does not exist is passed over."""
+    UpsertTriggers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertTriggersRequest, _catalog_service_pb2.UpsertTriggersResponse]  # type: ignore[assignment]
+    """Stores triggers. Errors: INVALID_ARGUMENT names the field; ABORTED when a trigger with an `etag` was changed since; nothing is stored then."""
+    ListTriggers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListTriggersRequest, _catalog_service_pb2.ListTriggersResponse]  # type: ignore[assignment]
+    """Lists triggers by name, page by page."""
+    DeleteTriggers: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeleteTriggersRequest, _catalog_service_pb2.DeleteTriggersResponse]  # type: ignore[assignment]
+    """Deletes triggers. A name that does not exist is passed over."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps items, offers, placements, audiences and experiments. A batch is stored whole or not at all, and never seen half applied.
+    """Keeps items, offers, placements, audiences, experiments and triggers. A batch is stored whole or not at all, and never seen half applied.
     What is upserted replaces what had the same id. Every server process sees a change within a second.
     """
 
@@ -246,5 +258,29 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.DeleteExperimentsResponse, _abc.Awaitable[_catalog_service_pb2.DeleteExperimentsResponse]]:
         """Deletes experiments. An id that does not exist is passed over."""
+
+    @_abc_1.abstractmethod
+    def UpsertTriggers(
+        self,
+        request: _catalog_service_pb2.UpsertTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.UpsertTriggersResponse, _abc.Awaitable[_catalog_service_pb2.UpsertTriggersResponse]]:
+        """Stores triggers. Errors: INVALID_ARGUMENT names the field; ABORTED when a trigger with an `etag` was changed since; nothing is stored then."""
+
+    @_abc_1.abstractmethod
+    def ListTriggers(
+        self,
+        request: _catalog_service_pb2.ListTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.ListTriggersResponse, _abc.Awaitable[_catalog_service_pb2.ListTriggersResponse]]:
+        """Lists triggers by name, page by page."""
+
+    @_abc_1.abstractmethod
+    def DeleteTriggers(
+        self,
+        request: _catalog_service_pb2.DeleteTriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.DeleteTriggersResponse, _abc.Awaitable[_catalog_service_pb2.DeleteTriggersResponse]]:
+        """Deletes triggers. A name that does not exist is passed over."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

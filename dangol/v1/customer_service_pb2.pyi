@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PushState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PushStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PushState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PUSH_STATE_UNSPECIFIED: _PushState.ValueType  # 0
+    """Is never answered."""
+    PUSH_STATE_WAITING: _PushState.ValueType  # 1
+    """Says that it waits for its time, or is leased."""
+    PUSH_STATE_SENT: _PushState.ValueType  # 2
+    """Says that it was sent."""
+    PUSH_STATE_DROPPED: _PushState.ValueType  # 3
+    """Says that it will not be sent."""
+
+class PushState(_PushState, metaclass=_PushStateEnumTypeWrapper):
+    """Tells what became of a push."""
+
+PUSH_STATE_UNSPECIFIED: PushState.ValueType  # 0
+"""Is never answered."""
+PUSH_STATE_WAITING: PushState.ValueType  # 1
+"""Says that it waits for its time, or is leased."""
+PUSH_STATE_SENT: PushState.ValueType  # 2
+"""Says that it was sent."""
+PUSH_STATE_DROPPED: PushState.ValueType  # 3
+"""Says that it will not be sent."""
+Global___PushState: _TypeAlias = PushState  # noqa: Y015
 
 @_typing.final
 class UpsertCustomersRequest(_message.Message):
@@ -118,6 +147,7 @@ class GetCustomerResponse(_message.Message):
     SLATES_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     IDENTITY_IDS_FIELD_NUMBER: _builtins.int
+    PUSHES_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Names the version of the model behind the slates. Empty when no placement was asked."""
     @_builtins.property
@@ -136,6 +166,10 @@ class GetCustomerResponse(_message.Message):
     def identity_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Lists all ids of the customer, in the order of their bytes. Empty for a customer with one id."""
 
+    @_builtins.property
+    def pushes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerPush]:
+        """Lists the newest pushes, waiting, sent or dropped, newest first, at most 20."""
+
     def __init__(
         self,
         *,
@@ -144,14 +178,65 @@ class GetCustomerResponse(_message.Message):
         slates: _abc.Iterable[_offer_service_pb2.Slate] | None = ...,
         model_version: _builtins.str = ...,
         identity_ids: _abc.Iterable[_builtins.str] | None = ...,
+        pushes: _abc.Iterable[Global___CustomerPush] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "identity_ids", b"identity_ids", "model_version", b"model_version", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "identity_ids", b"identity_ids", "model_version", b"model_version", "pushes", b"pushes", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCustomerResponse: _TypeAlias = GetCustomerResponse  # noqa: Y015
+
+@_typing.final
+class CustomerPush(_message.Message):
+    """Tells what became of one push to the customer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUSH_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    MOTIVE_ITEM_ID_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    push_id: _builtins.str
+    """Names the push."""
+    trigger: _builtins.str
+    """Names the trigger that made it."""
+    motive_item_id: _builtins.str
+    """Names the item that it is about; empty where that is only an offer or a time."""
+    offer_id: _builtins.str
+    """Names the offer that it is about; empty where it is chosen when it is leased."""
+    state: Global___PushState.ValueType
+    """Tells what became of it."""
+    reason: _builtins.str
+    """Tells why it was dropped: `trigger` (off or gone), `expired`, `consent`, `motive` (bought meanwhile, or no longer so), `repeated`, `offer` (none that
+    may be shown), `erased` or `refused` (by the push system). Empty for others.
+    """
+    @_builtins.property
+    def state_time(self) -> _timestamp_pb2.Timestamp:
+        """States since when, UTC."""
+
+    def __init__(
+        self,
+        *,
+        push_id: _builtins.str = ...,
+        trigger: _builtins.str = ...,
+        motive_item_id: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
+        state: Global___PushState.ValueType = ...,
+        state_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state_time", b"state_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["motive_item_id", b"motive_item_id", "offer_id", b"offer_id", "push_id", b"push_id", "reason", b"reason", "state", b"state", "state_time", b"state_time", "trigger", b"trigger"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CustomerPush: _TypeAlias = CustomerPush  # noqa: Y015
 
 @_typing.final
 class LinkIdentitiesRequest(_message.Message):

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
-from dangol.v1 import catalog_service_pb2, customer_service_pb2, event_service_pb2, model_service_pb2, offer_service_pb2
+from dangol.v1 import (
+    catalog_service_pb2,
+    customer_service_pb2,
+    event_service_pb2,
+    model_service_pb2,
+    offer_service_pb2,
+    push_service_pb2,
+)
 from service.handlers.catalog_handlers import CatalogHandlers
 from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.event_handlers import EventHandlers
@@ -14,17 +21,20 @@ from service.handlers.health import Health
 from service.handlers.methods import Method, methods_of
 from service.handlers.model_handlers import ModelHandlers
 from service.handlers.offers import OfferHandlers
+from service.handlers.push_handlers import PushHandlers
 from service.handlers.reflection import REFLECTION_SERVICE, Reflection
 
 OFFER_SERVICE: ServiceDescriptor = offer_service_pb2.DESCRIPTOR.services_by_name["OfferService"]
 EVENT_SERVICE: ServiceDescriptor = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 CATALOG_SERVICE: ServiceDescriptor = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 CUSTOMER_SERVICE: ServiceDescriptor = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
+PUSH_SERVICE: ServiceDescriptor = push_service_pb2.DESCRIPTOR.services_by_name["PushService"]
 MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 HEALTH_SERVICE: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
 
 SERVICE_NAMES = tuple(
-    service.full_name for service in (OFFER_SERVICE, EVENT_SERVICE, CATALOG_SERVICE, CUSTOMER_SERVICE, MODEL_SERVICE)
+    service.full_name
+    for service in (OFFER_SERVICE, EVENT_SERVICE, CATALOG_SERVICE, CUSTOMER_SERVICE, PUSH_SERVICE, MODEL_SERVICE)
 )
 """The services of our own, by which health can be asked."""
 
@@ -40,6 +50,7 @@ class Api:
     events: EventHandlers
     catalog: CatalogHandlers
     customers: CustomerHandlers
+    pushes: PushHandlers
     models: ModelHandlers
     health: Health
     reflects: bool = True
@@ -50,6 +61,7 @@ class Api:
         yield from methods_of(EVENT_SERVICE, self.events)
         yield from methods_of(CATALOG_SERVICE, self.catalog)
         yield from methods_of(CUSTOMER_SERVICE, self.customers)
+        yield from methods_of(PUSH_SERVICE, self.pushes)
         yield from methods_of(MODEL_SERVICE, self.models, exempt=True)
         yield from methods_of(HEALTH_SERVICE, self.health, exempt=True)
         if self.reflects:

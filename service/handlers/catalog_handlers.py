@@ -19,6 +19,7 @@ from service.handlers.experiment_messages import check_alone, experiment_message
 from service.handlers.pages import page_of
 from service.handlers.placement_messages import version_message
 from service.handlers.snapshots import Snapshots
+from service.handlers.trigger_messages import trigger_message, triggers_from
 from service.handlers.validation import check, check_ids, kebab_problem
 from service.store.budget_store import BudgetStore
 from service.store.cap_store import CapStore
@@ -182,6 +183,32 @@ class CatalogHandlers:
         check_ids("experiment_ids", request.experiment_ids, 1, MAXIMAL_BATCH)
         change = CatalogChange(deleted_experiment_ids=tuple(request.experiment_ids))
         return messages.DeleteExperimentsResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def upsert_triggers(
+        self, caller: Caller, request: messages.UpsertTriggersRequest, context: Context
+    ) -> messages.UpsertTriggersResponse:
+        """Store triggers, all or none. ConflictError when one with an etag was changed since."""
+        triggers = tuple(triggers_from(request.triggers))
+        expected = tuple(Expectation("triggers", one.trigger, one.etag) for one in triggers if one.etag)
+        change = CatalogChange(triggers=triggers, expectations=expected)
+        return messages.UpsertTriggersResponse(catalog_version=await self._store_change(caller, change, context))
+
+    async def list_triggers(
+        self, caller: Caller, request: messages.ListTriggersRequest, context: Context
+    ) -> messages.ListTriggersResponse:
+        """List triggers by name."""
+        known = self._snapshots.catalog(caller.tenant).triggers
+        page, token = page_of(known, request.page_size, request.page_token, "triggers")
+        context.facts["triggers"] = len(page)
+        return messages.ListTriggersResponse(triggers=map(trigger_message, page), next_page_token=token)
+
+    async def delete_triggers(
+        self, caller: Caller, request: messages.DeleteTriggersRequest, context: Context
+    ) -> messages.DeleteTriggersResponse:
+        """Delete triggers; what does not exist is passed over."""
+        check_ids("triggers", request.triggers, 1, MAXIMAL_BATCH)
+        change = CatalogChange(deleted_triggers=tuple(request.triggers))
+        return messages.DeleteTriggersResponse(catalog_version=await self._store_change(caller, change, context))
 
     async def _store_change(self, caller: Caller, change: CatalogChange, context: Context) -> int:
         context.facts["changes"] = len(change)

@@ -17,20 +17,32 @@ from service.handlers.customer_messages import customer_message
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.offer_messages import OfferMessages
 from service.handlers.personal import customer_of, personal_query
+from service.handlers.push_messages import mark_message
 from service.handlers.queries import recommend_query
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
+from service.store.push_store import PushStore
 
 _DEFAULT_EVENTS = 20
+_PUSHES = 20
 
 
 class CustomerViews:
     """Puts together what is known of a customer."""
 
-    def __init__(self, snapshots: Snapshots, reads: CustomerReads, now: Callable[[], float] = time.time) -> None:
-        """``now`` gives the time in seconds since 1970, UTC."""
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        reads: CustomerReads,
+        pushes: PushStore,
+        timeout: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``timeout`` in seconds bounds the reading of pushes, ``now`` gives seconds since 1970, UTC."""
         self._snapshots = snapshots
         self._reads = reads
+        self._pushes = pushes
+        self._timeout = timeout
         self._now = now
         self._messages = OfferMessages()
 
@@ -53,6 +65,10 @@ class CustomerViews:
             identity_ids=customer.identity_ids,
             recent_events=_events(customer.profile.events[:size], self._snapshots.catalog(caller.tenant)),
         )
+        names = customer.identity_ids or (request.customer_id,)
+        marks = await self._pushes.marks(caller.tenant, names, context.budget(self._timeout))
+        newest = sorted(marks.by_id.values(), key=lambda mark: mark.time, reverse=True)
+        response.pushes.extend(map(mark_message, newest[:_PUSHES]))
         if request.placements:
             self._add_slates(caller, request, customer, response)
         return response

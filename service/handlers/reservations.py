@@ -60,6 +60,13 @@ class Reservations:
         query = query._replace(exhausted_offer_ids=frozenset(budgets.keys() - held))
         return decide(snapshot, query, customer), query, True
 
+    async def hold(self, caller: Caller, customer: Customer, offer_id: str, context: Context) -> bool:
+        """Hold a unit of an offer for a customer; True also for one without a budget. UnavailableError."""
+        budget = self._snapshots.budgets(caller.tenant).get(offer_id)
+        if budget is None:
+            return True
+        return offer_id in await self._reserve(caller, customer, {offer_id: budget}, context)
+
     async def redeem(self, caller: Caller, events: Sequence[Event], context: Context) -> None:
         """Count those events that redeem a unit of a budget, once per event id. UnavailableError; repeat it safely."""
         redemptions = redemptions_among(events, self._snapshots.budgets(caller.tenant))

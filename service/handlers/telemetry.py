@@ -47,6 +47,7 @@ class Telemetry:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._pushes = Counter("dangol_pushes", "Pushes by what became of them", ["outcome"], registry=registry)
         self._unexpected = Counter("dangol_unexpected_errors", "Calls answered with INTERNAL", registry=registry)
         self._in_flight = Gauge("dangol_in_flight_requests", "Calls being worked on", registry=registry)
         self._limit = Gauge("dangol_call_limit", "Calls that may be worked on at once", registry=registry)
@@ -84,6 +85,10 @@ class Telemetry:
     def read(self, seconds: float, *, failed: bool) -> None:
         """Write down one read of customers from Redis."""
         self._read_outcomes["failed" if failed else "ok"].observe(seconds)
+
+    def push(self, outcome: str) -> None:
+        """Count what became of a push: leased, waiting, sent, returned, refused, or dropped and why."""
+        self._pushes.labels(outcome).inc()
 
     def unexpected(self, error_id: str, error: BaseException) -> None:
         """Write down an exception that nobody expected, with its traceback."""

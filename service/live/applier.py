@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from service.live.measures import Measures
+from service.live.raiser import Raiser
 from service.live.refresher import Refresher
 from service.store.log_group import LogEntry, LogGroup, numbers_of
 
@@ -21,6 +22,7 @@ class Applier:
         self,
         group: LogGroup,
         refresher: Refresher,
+        raiser: Raiser,
         measures: Measures,
         patience: float,
         clock: Callable[[], float] = time.monotonic,
@@ -28,6 +30,7 @@ class Applier:
         """``patience`` in seconds: entries that others got so long ago, and did not apply, are taken over."""
         self._group = group
         self._refresher = refresher
+        self._raiser = raiser
         self._measures = measures
         self._patience = patience
         self._clock = clock
@@ -64,6 +67,7 @@ class Applier:
             self._group.set_aside(dead)
             self._log.error("entries of the log were set aside", entries=len(dead), reason=dead[0][1])
         applied = [entry for entry in sound if not _problem_of(entry, problems)]
+        self._raiser.consider([customer_id for customer_id in customer_ids if customer_id not in problems])
         self._group.acknowledge(applied)
         now = time.time()
         for entry in applied:

@@ -22,6 +22,8 @@ class Measures:
             registry=registry,
         )
         self._refreshed = Counter("dangol_worker_refreshed", "Customers whose lists were looked at", registry=registry)
+        self._raised = Counter("dangol_worker_pushes_raised", "Pushes made by triggers", registry=registry)
+        self._pushes = Gauge("dangol_pushes_waiting", "Pushes that wait or are leased", registry=registry)
         self._dead = Counter("dangol_worker_set_aside", "Entries set aside as dead letters", registry=registry)
         self._batches = Counter("dangol_worker_archived_batches", "Files written to the archive", registry=registry)
         self._unavailable = Counter(
@@ -48,6 +50,14 @@ class Measures:
     def refreshed(self, customers: int) -> None:
         """Count customers."""
         self._refreshed.inc(customers)
+
+    def raised(self, pushes: int) -> None:
+        """Count pushes that were made."""
+        self._raised.inc(pushes)
+
+    def pushes_waiting(self, pushes: int) -> None:
+        """Take how many pushes wait."""
+        self._pushes.set(pushes)
 
     def set_aside(self, entries: int) -> None:
         """Count entries that could not be applied."""

@@ -17,7 +17,7 @@ from service.store.functions import REFRESH_CANDIDATES, FunctionCall, call_all_b
 from service.store.generation_record import GenerationRecord
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
-from service.store.scan import scan
+from service.store.scan import profiled
 
 LEASE_SECONDS = 30.0
 """How long who makes the lists of a new generation fresh may be silent before another worker takes over."""
@@ -90,11 +90,8 @@ class CandidateRefresh:
 
     def profiled(self) -> Iterator[list[str]]:
         """Walk over the customers who have a profile, step by step."""
-        beginning = f"{self._tenant}:"
         with reaching_redis():
-            for names in scan(self._connection, f"{self._tenant}:{{*}}:p:*"):
-                found = (name.decode().removeprefix(beginning).partition("}:") for name in names)
-                yield [rest.removeprefix("p:") for _, _, rest in found if rest.startswith("p:")]
+            yield from profiled(self._connection, self._tenant)
 
     def _joined(self, names: Sequence[str], generation: int) -> bytes:
         parts = []

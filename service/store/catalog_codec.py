@@ -11,11 +11,13 @@ from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
 from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
+from models.triggers import Trigger
 from service.store.event_codec import decode_money, encode_money
 from service.store.experiment_codec import decode_experiment, encode_experiment
 from service.store.offer_codec import decode_offer, decode_placement, encode_offer, encode_placement
+from service.store.trigger_codec import decode_trigger, encode_trigger
 
-KINDS = ("items", "offers", "placements", "audiences", "experiments")
+KINDS = ("items", "offers", "placements", "audiences", "experiments", "triggers")
 """The kinds of records; a batch names one by its place here, so the order never changes."""
 
 FRAME = struct.Struct("<BBHI")
@@ -23,7 +25,7 @@ FRAME = struct.Struct("<BBHI")
 
 ETAG_LENGTH = 16
 
-Record = Item | Offer | Placement | Audience | Experiment
+Record = Item | Offer | Placement | Audience | Experiment | Trigger
 
 
 def encode_record(record: Record) -> bytes:
@@ -58,6 +60,8 @@ def id_of(record: Record) -> str:
             return record.audience_id
         case Experiment():
             return record.experiment_id
+        case Trigger():
+            return record.trigger
 
 
 def encode_change(change: CatalogChange) -> bytes:
@@ -86,35 +90,31 @@ def decode_change(batch: bytes, version: int) -> CatalogChange:
         placements=tuple(stored["placements"]),
         audiences=tuple(stored["audiences"]),
         experiments=tuple(stored["experiments"]),
+        triggers=tuple(stored["triggers"]),
         deleted_item_ids=tuple(deleted["items"]),
         deleted_offer_ids=tuple(deleted["offers"]),
         deleted_placements=tuple(deleted["placements"]),
         deleted_audience_ids=tuple(deleted["audiences"]),
         deleted_experiment_ids=tuple(deleted["experiments"]),
+        deleted_triggers=tuple(deleted["triggers"]),
         version=version,
     )
 
 
 def assemble(records: Iterable[Record], version: int) -> Catalog:
     """Make a catalogue of records, of which a later one replaces an earlier one with the same id."""
-    items: dict[str, Item] = {}
-    offers: dict[str, Offer] = {}
-    placements: dict[str, Placement] = {}
-    audiences: dict[str, Audience] = {}
-    experiments: dict[str, Experiment] = {}
+    by_kind: dict[type, dict[str, Any]] = {kind: {} for kind in _ENCODERS}
     for record in records:
-        match record:
-            case Item():
-                items[record.item_id] = record
-            case Offer():
-                offers[record.offer_id] = record
-            case Placement():
-                placements[record.placement] = record
-            case Audience():
-                audiences[record.audience_id] = record
-            case Experiment():
-                experiments[record.experiment_id] = record
-    return Catalog(version, items, offers, placements, audiences, experiments)
+        by_kind[type(record)][id_of(record)] = record
+    return Catalog(
+        version,
+        items=by_kind[Item],
+        offers=by_kind[Offer],
+        placements=by_kind[Placement],
+        audiences=by_kind[Audience],
+        experiments=by_kind[Experiment],
+        triggers=by_kind[Trigger],
+    )
 
 
 def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:
@@ -125,7 +125,7 @@ def records_of(catalog: Catalog) -> Iterator[tuple[str, Record]]:
 
 
 def _stored(change: CatalogChange) -> tuple[tuple[Record, ...], ...]:
-    return change.items, change.offers, change.placements, change.audiences, change.experiments
+    return change.items, change.offers, change.placements, change.audiences, change.experiments, change.triggers
 
 
 def _deleted(change: CatalogChange) -> tuple[tuple[str, ...], ...]:
@@ -135,6 +135,7 @@ def _deleted(change: CatalogChange) -> tuple[tuple[str, ...], ...]:
         change.deleted_placements,
         change.deleted_audience_ids,
         change.deleted_experiment_ids,
+        change.deleted_triggers,
     )
 
 
@@ -192,6 +193,7 @@ _ENCODERS: Mapping[type, Callable[[Any], dict[str, Any]]] = MappingProxyType(
         Placement: encode_placement,
         Audience: _encode_audience,
         Experiment: encode_experiment,
+        Trigger: encode_trigger,
     }
 )
 _DECODERS: Mapping[str, Callable[[str, dict[str, Any], str], Record]] = MappingProxyType(
@@ -201,5 +203,6 @@ _DECODERS: Mapping[str, Callable[[str, dict[str, Any], str], Record]] = MappingP
         "placements": decode_placement,
         "audiences": lambda id_, fields, _etag: _decode_audience(id_, fields),
         "experiments": decode_experiment,
+        "triggers": decode_trigger,
     }
 )

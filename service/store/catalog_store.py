@@ -26,7 +26,7 @@ from service.store.keys import EPOCH, MetaKeys
 MAXIMAL_CHANGES = 1_000
 MAXIMAL_CHANGES_BYTES = 16 * 1024 * 1024
 """What the stream of changes may hold; a server further behind than that loads everything again."""
-SCAN_COUNTS = {"items": 500, "offers": 50, "placements": 500, "audiences": 5, "experiments": 100}
+SCAN_COUNTS = {"items": 500, "offers": 50, "placements": 500, "audiences": 5, "experiments": 100, "triggers": 100}
 """Records read at a time: an audience or an offer can be a megabyte."""
 LOAD_ATTEMPTS = 5
 YIELD_EVERY = 256

@@ -15,6 +15,7 @@ from service.store.customer_record_codec import encode_header
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
 from service.store.keys import MetaKeys
+from service.store.push_store import forget_call
 
 DIGEST = slice(8, 16)
 """Where the header of a value holds the digest of its customer's id."""
@@ -35,6 +36,7 @@ class ErasureStore:
                 await self._client.execute_command("HSET", name, erasure.receipt_id, encode_erasure(erasure))
                 for customer_id in customer_ids:
                     await functions.call(self._connection, _bury(tenant, customer_id))
+                    await functions.call(self._connection, forget_call(tenant, customer_id))
 
     async def remove_lists(self, tenant: str, customer_ids: Sequence[str], timeout: float) -> None:
         """Remove the candidate lists of ids from every generation; begin the erasure before.

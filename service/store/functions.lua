@@ -542,6 +542,148 @@ local function forget_changes(keys, args)
   return #entries
 end
 
+-- How many pushes are remembered of one customer; service/store/push_store.py says the same.
+local MAXIMAL_MARKS = 256
+
+-- Forgets of a customer's pushes those that are not remembered any longer. Marks begin with when they are forgotten.
+local function forget_old_marks(marks, now)
+  local all = redis.call('HGETALL', marks)
+  for index = 1, #all, 2 do
+    local last = tonumber(string.match(all[index + 1], '^%d+'))
+    if last and last < now then
+      redis.call('HDEL', marks, all[index])
+    end
+  end
+end
+
+-- Adds pushes of a customer to those that wait, each once: one that was ever added is passed over as long as it is
+-- remembered, whatever became of it.
+-- keys: tombstones, due pushes, waiting pushes, marks of the customer
+-- args: digest of the customer's id, now, seconds to keep marks, then for each push: id, when it is due, content, mark
+-- Gives the number of pushes added.
+local function add_pushes(keys, args)
+  if redis.call('HEXISTS', keys[1], args[1]) == 1 then
+    return 0
+  end
+  if redis.call('HLEN', keys[4]) >= MAXIMAL_MARKS then
+    forget_old_marks(keys[4], tonumber(args[2]))
+  end
+  local added = 0
+  for index = 4, #args, 4 do
+    local id = args[index]
+    if redis.call('HLEN', keys[4]) < MAXIMAL_MARKS and redis.call('HSETNX', keys[4], id, args[index + 3]) == 1 then
+      redis.call('ZADD', keys[2], args[index + 1], id)
+      redis.call('HSET', keys[3], id, '0\n' .. args[index + 2])
+      added = added + 1
+    end
+  end
+  if added > 0 then
+    redis.call('EXPIRE', keys[4], args[3])
+  end
+  return added
+end
+
+-- Leases pushes that are due: until the lease ends they are not due again.
+-- keys: due pushes, waiting pushes
+-- args: now, when the lease ends, how many at most
+-- Gives for each when it was due; then how often it was leased, this time included, a line feed, and its content.
+local function lease_pushes(keys, args)
+  local leased = {}
+  local due = redis.call('ZRANGEBYSCORE', keys[1], '-inf', args[1], 'WITHSCORES', 'LIMIT', 0, args[3])
+  for index = 1, #due, 2 do
+    local id = due[index]
+    local count, content = string.match(redis.call('HGET', keys[2], id) or '', '^(%d+)\n(.*)$')
+    if count then
+      redis.call('ZADD', keys[1], args[2], id)
+      redis.call('HSET', keys[2], id, string.format('%d', count + 1) .. '\n' .. content)
+      table.insert(leased, due[index + 1])
+      table.insert(leased, string.format('%d', count + 1) .. '\n' .. content)
+    else
+      redis.call('ZREM', keys[1], id)
+    end
+  end
+  return leased
+end
+
+-- Lets one push of a customer go out, unless another one went out so shortly before that it has to wait.
+-- keys: marks of the customer, tombstones
+-- args: digest of the customer's id, id, trigger, now, seconds since a push of whatever trigger, seconds since one of
+--       this trigger, seconds to keep marks
+-- Gives 0 when it may go out, else the time from which on it may, in whole seconds since 1970; -1 for an erased customer.
+local function grant_push(keys, args)
+  if redis.call('HEXISTS', keys[2], args[1]) == 1 then
+    return -1
+  end
+  local now, free = tonumber(args[4]), 0
+  for index, field in ipairs({'>', '>' .. args[3]}) do
+    local last, id = string.match(redis.call('HGET', keys[1], field) or '', '^(%d+)\n(.*)$')
+    if last and id ~= args[2] and tonumber(last) + tonumber(args[4 + index]) > now then
+      free = math.max(free, tonumber(last) + tonumber(args[4 + index]))
+    end
+  end
+  if free > 0 then
+    return free
+  end
+  redis.call('HSET', keys[1], '>', args[4] .. '\n' .. args[2], '>' .. args[3], args[4] .. '\n' .. args[2])
+  redis.call('EXPIRE', keys[1], args[7])
+  return 0
+end
+
+-- Ends a push, or puts it back until it is due again.
+-- keys: due pushes, waiting pushes, marks of the customer
+-- args: id, the lease that must still hold or an empty text, when it is due again or an empty text, mark or an empty
+--       text, seconds to keep marks
+-- Gives 1, or 0 when it is not there any more or was leased again.
+local function settle_push(keys, args)
+  local count = string.match(redis.call('HGET', keys[2], args[1]) or '', '^(%d+)\n')
+  if not count or (args[2] ~= '' and args[2] ~= count) then
+    return 0
+  end
+  if args[3] ~= '' then
+    redis.call('ZADD', keys[1], args[3], args[1])
+  else
+    redis.call('ZREM', keys[1], args[1])
+    redis.call('HDEL', keys[2], args[1])
+  end
+  if args[4] ~= '' then
+    redis.call('HSET', keys[3], args[1], args[4])
+    redis.call('EXPIRE', keys[3], args[5])
+  end
+  return 1
+end
+
+-- Removes whatever there is of a customer's pushes.
+-- keys: due pushes, waiting pushes, marks of the customer
+-- Gives the number of pushes that had waited.
+local function forget_pushes(keys, args)
+  local count = 0
+  for _, id in ipairs(redis.call('HKEYS', keys[3])) do
+    redis.call('ZREM', keys[1], id)
+    count = count + redis.call('HDEL', keys[2], id)
+  end
+  redis.call('UNLINK', keys[3])
+  return count
+end
+
+-- Removes pushes that were due long ago and that nobody leased.
+-- keys: due pushes, waiting pushes
+-- args: due before when, how many at most
+-- Gives how many were removed.
+local function drop_overdue(keys, args)
+  local ids = redis.call('ZRANGEBYSCORE', keys[1], '-inf', '(' .. args[1], 'LIMIT', 0, args[2])
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', keys[1], id)
+    redis.call('HDEL', keys[2], id)
+  end
+  return #ids
+end
+
+redis.register_function('add_pushes_HASH', add_pushes)
+redis.register_function('lease_pushes_HASH', lease_pushes)
+redis.register_function('grant_push_HASH', grant_push)
+redis.register_function('settle_push_HASH', settle_push)
+redis.register_function('forget_pushes_HASH', forget_pushes)
+redis.register_function('drop_overdue_HASH', drop_overdue)
 redis.register_function('bury_HASH', bury)
 redis.register_function('forget_link_HASH', forget_link)
 redis.register_function('forget_changes_HASH', forget_changes)

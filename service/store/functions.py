@@ -33,6 +33,12 @@ UNLINK_CUSTOMERS = f"unlink_customers_{_HASH}"
 BURY = f"bury_{_HASH}"
 FORGET_LINK = f"forget_link_{_HASH}"
 FORGET_CHANGES = f"forget_changes_{_HASH}"
+ADD_PUSHES = f"add_pushes_{_HASH}"
+LEASE_PUSHES = f"lease_pushes_{_HASH}"
+GRANT_PUSH = f"grant_push_{_HASH}"
+SETTLE_PUSH = f"settle_push_{_HASH}"
+FORGET_PUSHES = f"forget_pushes_{_HASH}"
+DROP_OVERDUE = f"drop_overdue_{_HASH}"
 
 
 @dataclass(frozen=True, slots=True)

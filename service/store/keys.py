@@ -73,6 +73,21 @@ def erased_key(tenant: str, shard: int) -> str:
     return f"{tenant}:{SHARD_TAGS[shard]}:erased"
 
 
+def due_key(tenant: str, shard: int) -> str:
+    """Name the pushes of a shard by when they are due, or by when their lease ends."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:due"
+
+
+def pushes_key(tenant: str, shard: int) -> str:
+    """Name what the pushes of a shard hold that wait or are leased."""
+    return f"{tenant}:{SHARD_TAGS[shard]}:pushes"
+
+
+def marks_key(tenant: str, customer_id: str) -> str:
+    """Name what is remembered of the pushes of a customer."""
+    return f"{tenant}:{SHARD_TAGS[shard_of(customer_id)]}:u:{customer_id}"
+
+
 def log_key(tenant: str, shard: int) -> str:
     """Name the event log of a shard."""
     return f"{tenant}:{SHARD_TAGS[shard]}:log"
@@ -95,6 +110,8 @@ class MetaKeys:
         prefix = f"{tenant}:{{meta}}"
         self.prefix = f"{prefix}:".encode()
         self.erasures = f"{prefix}:erasures"
+        self.missed = f"{prefix}:missed"
+        self.pushing = f"{prefix}:pushing"
         self.layout = f"{prefix}:layout"
         self.pointer = f"{prefix}:generation"
         self.generations = f"{prefix}:generations"

@@ -24,6 +24,7 @@ from service.store.erasure_store import read_erasures
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall, call_blocking
 from service.store.keys import MetaKeys
+from service.store.push_store import forget_call
 from service.store.scan import scan
 
 _PAGE = 1_000
@@ -54,6 +55,7 @@ class RedisResidues:
         for shard in range(keys.SHARD_COUNT):
             for name in (keys.log_key(self._tenant, shard), keys.dead_key(self._tenant, shard)):
                 yield from self._in_stream(name)
+            yield from self._in_pushes(shard)
         yield from self._in_links()
         yield from self._in_reservations()
         yield from self._in_audiences()
@@ -94,6 +96,15 @@ class RedisResidues:
     def _remove_entry(self, name: str, entry_id: bytes, seen: str) -> None:
         self._run("XDEL", name, entry_id)
         self._run("UNLINK", seen)
+
+    def _in_pushes(self, shard: int) -> Iterator[Residue]:
+        name = keys.pushes_key(self._tenant, shard)
+        for push_id, value in self._hash(name, _PAGE):
+            customer_id = _names_of(value.partition(SEPARATOR.encode())[2])[0]
+            if self._is_erased(customer_id):
+                yield Residue("pushes", partial(self._call, forget_call(self._tenant, customer_id)))
+                # Without marks nothing tells which pushes are the customer's, but this walk.
+                yield Residue("pushes", partial(self._run, "HDEL", name, push_id))
 
     def _in_links(self) -> Iterator[Residue]:
         for id_, others in self._hash(self._meta.links, _PAGE):
@@ -180,6 +191,6 @@ def _names_of(event: bytes) -> tuple[str, str]:
     """Give the ids of the customer and of an event as the log holds it; empty when it is none."""
     try:
         fields = json.loads(event)
-        return str(fields["customer_id"]), str(fields["event_id"])
+        return str(fields["customer_id"]), str(fields.get("event_id", ""))
     except (ValueError, KeyError, TypeError):
         return "", ""

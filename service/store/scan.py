@@ -18,6 +18,14 @@ def scan(connection: SyncConnection, pattern: str) -> Iterator[list[bytes]]:
         yield from _scan_node(connection, pattern, {"target_nodes": node})
 
 
+def profiled(connection: SyncConnection, tenant: str) -> Iterator[list[str]]:
+    """Walk over the customers of a tenant who have a profile, step by step. Errors are redis-py's."""
+    beginning = f"{tenant}:"
+    for names in scan(connection, f"{tenant}:{{*}}:p:*"):
+        found = (name.decode().removeprefix(beginning).partition("}:") for name in names)
+        yield [rest.removeprefix("p:") for _, _, rest in found if rest.startswith("p:")]
+
+
 def _scan_node(connection: SyncConnection, pattern: str, options: dict[str, object]) -> Iterator[list[bytes]]:
     cursor = 0
     while True:

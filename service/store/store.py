@@ -16,6 +16,7 @@ from service.store.generation_store import GenerationStore
 from service.store.health import RedisHealth
 from service.store.link_store import LinkStore
 from service.store.model_store import ModelStore
+from service.store.push_store import PushStore
 
 JOB_TIMEOUT = 30.0
 """Seconds that one command of a job may take."""
@@ -33,6 +34,7 @@ class Store:
     links: LinkStore
     caps: CapStore
     erasures: ErasureStore
+    pushes: PushStore
     models: ModelStore
     health: RedisHealth
     connections: tuple[AsyncConnection, ...]
@@ -56,6 +58,7 @@ class Store:
             links=LinkStore(commands),
             caps=CapStore(commands),
             erasures=ErasureStore(commands),
+            pushes=PushStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
             connections=(reads, commands),

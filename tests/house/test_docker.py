@@ -19,11 +19,13 @@ from models.registry import Registry
 from service.live.applier import Applier
 from service.live.archiver import Archiver
 from service.live.measures import Measures
+from service.live.raiser import Raiser
 from service.live.refresher import Refresher
 from service.publisher import publish, roll_back
 from service.store.archive import Archive
 from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
+from service.store.catalog_follower import CatalogFollower
 from service.store.catalog_store import CatalogStore
 from service.store.connection import RedisSettings, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
@@ -34,6 +36,7 @@ from service.store.health import RedisHealth
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
 from service.store.log_group import LogGroup
+from service.store.push_raising import PushRaising
 from tests.house.dockerfile import in_context, steps
 from tests.house.repository import ROOT
 from tests.live.shop import write_foldable
@@ -112,8 +115,10 @@ def test_the_redis_user_may_do_what_workers_do(settings: RedisSettings, tmp_path
         append_blocking(connection, "local", [EVENT])
         group = LogGroup(connection, "local", "one")
         measures = Measures(CollectorRegistry())
-        applier = Applier(group, Refresher(CandidateRefresh(connection, "local", 180), "one"), measures, 0.0)
-        while applier.step():
+        raiser = Raiser(PushRaising(connection, "local"), CatalogFollower(connection, "local"), measures, "one", 300.0)
+        refresher = Refresher(CandidateRefresh(connection, "local", 180), "one")
+        applier = Applier(group, refresher, raiser, measures, 0.0)
+        while applier.step() or raiser.step():
             pass
         archive = Archive(str(tmp_path / "archive"))
         lease = Lease(connection, MetaKeys("local").archiving, "one", 60)

@@ -18,12 +18,14 @@ from models.registry import Registry
 from service.live.applier import Applier
 from service.live.archiver import Archiver
 from service.live.measures import Measures
+from service.live.raiser import Raiser
 from service.live.refresher import Refresher
 from service.publisher import publish, roll_back
 from service.store import candidate_codec, dead_letters, keys
 from service.store.archive import Archive, ArchivedEvent
 from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
+from service.store.catalog_follower import CatalogFollower
 from service.store.connection import SyncConnection
 from service.store.event_log import append_blocking
 from service.store.generation_record import GenerationRecord
@@ -31,13 +33,16 @@ from service.store.generation_store import GenerationStore
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
 from service.store.log_group import LogGroup
+from service.store.push_raising import PushRaising
 from tests.live import shop
 from tests.live.conftest import TENANT
 
 
 def applier(connection: SyncConnection, name: str = "one", patience: float = 0.0) -> Applier:
     refresher = Refresher(CandidateRefresh(connection, TENANT, 180), name)
-    return Applier(LogGroup(connection, TENANT, name), refresher, Measures(CollectorRegistry()), patience)
+    measures = Measures(CollectorRegistry())
+    raiser = Raiser(PushRaising(connection, TENANT), CatalogFollower(connection, TENANT), measures, name, 300.0)
+    return Applier(LogGroup(connection, TENANT, name), refresher, raiser, measures, patience)
 
 
 def archiver(connection: SyncConnection, archive: Archive, name: str = "one", interval: float = 0.0) -> Archiver:

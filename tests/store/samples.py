@@ -25,6 +25,7 @@ from models.offers import (
 from models.policy import ContextWeight, Exploration, Factor, Lever, Pin, Policy, Promotion, Rotation, ScoreMode
 from models.quiet_hours import QuietHours
 from models.terms import Budget, Cap, CapEvent, CapPeriod, CapScope, Cooldown, Representation, WeeklyHours
+from models.triggers import Trigger, TriggerKind, TriggerStatus
 from service.store.offer_codec import compact_json
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -166,6 +167,23 @@ experiments = strategies.builds(
     start_time=strategies.none() | times,
     end_time=strategies.none() | times,
 )
+triggers = strategies.builds(
+    Trigger,
+    identifiers,
+    strategies.sampled_from(TriggerKind),
+    strategies.sampled_from(TriggerStatus),
+    placement=identifiers,
+    channel=identifiers,
+    consent_category=identifiers,
+    priority=strategies.integers(-1_000, 1_000),
+    delay=strategies.integers(0, 10**6),
+    cooldown=strategies.integers(0, 10**6),
+    spacing=strategies.integers(0, 10**6),
+    lookback=strategies.integers(0, 10**6),
+    lead=strategies.integers(0, 10**6),
+    lifetime=strategies.integers(0, 10**6),
+    default_hour=strategies.integers(0, 23),
+)
 
 changes = strategies.builds(
     CatalogChange,
@@ -174,11 +192,13 @@ changes = strategies.builds(
     placements=strategies.lists(placements, max_size=3).map(tuple),
     audiences=strategies.lists(audiences, max_size=3).map(tuple),
     experiments=strategies.lists(experiments, max_size=3).map(tuple),
+    triggers=strategies.lists(triggers, max_size=3).map(tuple),
     deleted_item_ids=tuples_of_ids,
     deleted_offer_ids=tuples_of_ids,
     deleted_placements=tuples_of_ids,
     deleted_audience_ids=tuples_of_ids,
     deleted_experiment_ids=tuples_of_ids,
+    deleted_triggers=tuples_of_ids,
 )
 
 
