@@ -57,15 +57,15 @@ class LiveDay:
     fresh: float
 
 
-def live_day(home: Path, redis_url: str, address: str, customer_id: str, data: DemoData, progress: Progress) -> LiveDay:
-    """Replay the day after the cut as if it ended now, and let a customer buy what is offered to them first.
+def live_day(
+    redis_url: str, address: str, home: Path, customer_id: str, events: Sequence[Event], progress: Progress
+) -> LiveDay:
+    """Replay a day as if it ended now, and let a customer buy what is offered to them first; a worker must run.
 
     UnavailableError when the worker does not get through.
     """
-    target = RedisTarget(redis_url)
-    settings = target.settings(Session(home))
-    events = _events_of_day(data)
-    with reaching(settings) as connection, _worker(home, redis_url), Client(address, write_timeout=10.0) as client:
+    settings = RedisTarget(redis_url).settings(Session(home))
+    with reaching(settings) as connection, Client(address, write_timeout=10.0) as client:
         begin = time.monotonic()
         with progress.stage("replaying a day", len(events)) as stage:
             batches = (events[start : start + _BATCH] for start in range(0, len(events), _BATCH))
@@ -93,7 +93,8 @@ def show_live_day(console: Console, day: LiveDay, titles: dict[str, str]) -> Non
         console.print(f"  [dim]now also offered: {', '.join(titles.get(item, item) for item in fresh)}[/dim]")
 
 
-def _events_of_day(data: DemoData) -> list[Event]:
+def events_of_day(data: DemoData) -> list[Event]:
+    """Give the purchases of the day after the cut, moved so that the day ends now."""
     with duckdb.connect() as connection:
         rows = connection.execute(_DAY, [str(data.events), CUT, CUT + timedelta(days=1)]).fetchall()
     # Whole days, so that morning stays morning; what has not come yet today came yesterday.
@@ -150,7 +151,7 @@ def _wait_until_applied(connection: SyncConnection, tenant: str) -> None:
 
 
 @contextmanager
-def _worker(home: Path, redis_url: str) -> Iterator[None]:
+def running_worker(home: Path, redis_url: str) -> Iterator[None]:
     """Run a real ``dangol worker`` as long as the context."""
     command = [sys.executable, "-m", "cli.main", "--home", str(home), "worker", "--metrics-listen", "off"]
     with (home / "worker.log").open("wb") as log, uninterrupted():

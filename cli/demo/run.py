@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from cli.demo.campaign import Story, follow, show_story
 from cli.demo.catalog import DemoCatalog, build, upload
 from cli.demo.data import CUT, DemoData, locate, prepare
 from cli.demo.households import Purchases, chosen, read_purchases
-from cli.demo.live import LiveDay, live_day, show_live_day
+from cli.demo.live import LiveDay, events_of_day, live_day, running_worker, show_live_day
 from cli.demo.model import trained
+from cli.demo.pushes import Drained, drain_pushes, show_pushes
 from cli.demo.server import ServerProcess, refuse_second
 from cli.interrupts import ending_in_order
 from cli.messages import document_of
@@ -72,7 +73,12 @@ def run_demo(session: Session, options: DemoOptions) -> None:
                 purchases = read_purchases(data, catalog.targeted())
                 try:
                     answers = _ask(server.address, catalog, purchases, options, progress)
-                    day = live_day(home, redis_url, server.address, next(iter(answers.slates)), data, progress)
+                    with running_worker(home, redis_url):
+                        events, shown = events_of_day(data), next(iter(answers.slates))
+                        day = live_day(redis_url, server.address, home, shown, events, progress)
+                        drained = _drain(
+                            server.address, catalog, purchases, [*{one.customer_id for one in events}, shown]
+                        )
                 except ClientError as error:
                     raise UnavailableError(f"{error}: the server's log is {server.log}") from error
                 if options.keep:
@@ -80,9 +86,10 @@ def run_demo(session: Session, options: DemoOptions) -> None:
     seconds = time.monotonic() - began
     kept = (server.address, server.process_id) if options.keep else None
     if options.as_json:
-        print_json(_document(manifest, purchases, answers, seconds, kept) | {"live_day": asdict(day)})
+        live = {"live_day": asdict(day), "pushes": drained.document()}
+        print_json(_document(manifest, purchases, answers, seconds, kept) | live)
     else:
-        _show(console, session, catalog, purchases, answers, day, seconds, kept)
+        _show(console, session, catalog, purchases, answers, day, drained, seconds, kept)
 
 
 def _learn(data: DemoData, home: Path, options: DemoOptions, progress: Progress, console: Console) -> Manifest:
@@ -115,6 +122,11 @@ def _ask(address: str, catalog: DemoCatalog, purchases: Purchases, options: Demo
         return Answers(slates, comparison, latencies, follow(client, catalog, purchases))
 
 
+def _drain(address: str, catalog: DemoCatalog, purchases: Purchases, busy: Sequence[str]) -> Drained:
+    with Client(address, timeout=5.0) as client:
+        return drain_pushes(client, catalog, purchases, busy)
+
+
 def _show(
     console: Console,
     session: Session,
@@ -122,6 +134,7 @@ def _show(
     purchases: Purchases,
     answers: Answers,
     day: LiveDay,
+    drained: Drained,
     seconds: float,
     kept: tuple[str, int] | None,
 ) -> None:
@@ -137,6 +150,7 @@ def _show(
         show_story(console, answers.story)
     show.show_comparison(console, answers.comparison)
     show_live_day(console, day, catalog.titles())
+    show_pushes(console, drained)
     last_id, last = next(iter(answers.slates.items()))
     show.show_service(console, last.served, answers.latencies, seconds)
     offers = last.slates[0].offers

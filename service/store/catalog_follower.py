@@ -12,7 +12,10 @@ from service.store.keys import MetaKeys
 
 
 class CatalogFollower:
-    """Gives the catalogue of a tenant to any thread. What it does is what CatalogStore does, blocking."""
+    """Gives the catalogue of a tenant to any thread, as long as it has triggers: workers need it for nothing else.
+
+    What it does is what CatalogStore does, blocking.
+    """
 
     def __init__(self, connection: SyncConnection, tenant: str) -> None:
         self._client = connection.client
@@ -21,12 +24,17 @@ class CatalogFollower:
         self._lock = threading.Lock()
 
     def current(self) -> Catalog:
-        """Give the catalogue as it is now. UnavailableError."""
+        """Give the catalogue as it is now, an empty one without triggers. UnavailableError."""
         with self._lock:
-            version = self._version()
-            if version != self._catalog.version:
-                self._catalog = self._newer(self._catalog) if version else EMPTY_CATALOG
+            if not self._has_triggers():
+                self._catalog = EMPTY_CATALOG
+            elif self._version() != self._catalog.version:
+                self._catalog = self._newer(self._catalog)
             return self._catalog
+
+    def _has_triggers(self) -> bool:
+        with reaching_redis():
+            return bool(self._client.execute_command("EXISTS", self._meta.catalog_records("triggers")))
 
     def _newer(self, catalog: Catalog) -> Catalog:
         for _ in range(LOAD_ATTEMPTS):

@@ -83,6 +83,10 @@ def test_the_demo_keeps_its_server_when_asked_and_says_how_good_it_was(tmp_path:
         assert day["events"] > 1_000
         assert day["item_id"] in day["before"]
         assert day["item_id"] not in day["after"]
+        pushes = told["pushes"]
+        assert isinstance(pushes, dict)
+        assert {push["trigger"] for push in pushes["sent"]} == {"coupon-for-you", "left-in-cart"}
+        assert set(pushes["dropped"].values()) == {"motive", "consent"}
         story = told["campaign"]
         assert isinstance(story, dict)
         assert story["instead"] != story["offer_id"]

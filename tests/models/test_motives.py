@@ -38,8 +38,8 @@ def watched(
     return Watched(events, ("ada",), OfferedItems(offers, ITEMS), known, returns or {})
 
 
-def motives(kind: TriggerKind, seen: Watched, **policy: int) -> list[Motive]:
-    return list(motives_of(replace(Trigger("t", kind), **policy), seen, NOW.timestamp()))
+def motives(kind: TriggerKind, seen: Watched, *, lookback: int = 14 * 24 * HOUR, lead: int = 48 * HOUR) -> list[Motive]:
+    return list(motives_of(Trigger("t", kind, lookback=lookback, lead=lead), seen, NOW.timestamp()))
 
 
 def items_of(kind: TriggerKind, *did: Did, offers: Sequence[Offer] = (CHEAP,)) -> list[str]:
