@@ -126,7 +126,8 @@ class PushJudge:
             return Drop("erased") if free < 0 else Wait(max(hours.next(float(free)), now + _TURN))
         if not await self._caps.count(caller, snapshot, query, customer, [[choice]], context):
             return Wait(now + _TURN)
-        return Send(choice, query, trigger, end)
+        offer_end = choice.offer.end_time if choice.offer is not None else None
+        return Send(choice, query, trigger, end if offer_end is None else min(end, offer_end.timestamp()))
 
     async def _choice(
         self, caller: Caller, snapshot: Snapshot, query: Query, customer: Customer, push: Push, context: Context

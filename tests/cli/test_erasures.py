@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,12 +17,17 @@ from dangol.v1.event_pb2 import Event
 from models.artifact_erasure import erase_from_model, erased_files
 from models.erasures import erased_id
 from models.progress import SilentProgress
+from models.pushes import Push
 from models.registry import Registry
 from service.publisher import publish
+from service.store import keys
 from service.store.archive import Archive, ArchivedEvent
 from service.store.connection import connect_blocking
 from service.store.embedded import EmbeddedRedis
+from service.store.functions import call_all_blocking
 from service.store.generation_store import GenerationStore
+from service.store.push_codec import encode_push
+from service.store.push_store import add_call
 from service.store.scan import scan
 from tests.cli.conftest import Command
 from tests.models_fixtures import candidate, candidate_list, item_id, item_model
@@ -79,6 +85,27 @@ def fill(client: Client, home: Path) -> None:
         (home / "reports" / f"{name}.html").write_text(f'<h3 class="customer">{name}</h3>')
 
 
+def wait_for_pushes(redis: EmbeddedRedis) -> None:
+    """Leave pushes to everybody in the queue."""
+    pushes = [Push("k", name, "cart", item_id(5), "", 0.0, time.time() + 60, time.time() + 600) for name in NAMES]
+    with connect_blocking(patient(redis.url)) as connection:
+        calls = [add_call("local", push.customer_id, [push], time.time()) for push in pushes]
+        assert call_all_blocking(connection, calls) == [1, 1]
+
+
+def test_a_push_that_was_left_behind_is_found_and_removed(
+    dangol: Command, capsys: pytest.CaptureFixture[str], client: Client, home: Path, own_redis: EmbeddedRedis
+) -> None:
+    receipt = client.erase_customer("bob").receipt_id
+    push = Push("k", "bob", "cart", item_id(5), "", 0.0, time.time() + 60, time.time() + 600)
+    with connect_blocking(patient(own_redis.url)) as connection:
+        queue = keys.pushes_key("local", keys.shard_of("bob"))
+        connection.client.execute_command("HSET", queue, push.push_id, b"0\n" + encode_push(push))
+    assert residues(dangol, capsys, receipt)["pushes"] > 0
+    assert dangol("erasures", "apply") == 0
+    assert "pushes" not in residues(dangol, capsys, receipt)
+
+
 def residues(dangol: Command, capsys: pytest.CaptureFixture[str], receipt: str) -> dict[str, int]:
     capsys.readouterr()
     code = dangol("erasures", "verify", receipt, "--json")
@@ -91,6 +118,7 @@ def test_nothing_is_left_of_an_erased_customer_under_any_of_their_ids(
     dangol: Command, capsys: pytest.CaptureFixture[str], client: Client, home: Path, own_redis: EmbeddedRedis
 ) -> None:
     fill(client, home)
+    wait_for_pushes(own_redis)
     erased = client.erase_customer("device")
     assert erased.identity_count == 2
     left = residues(dangol, capsys, erased.receipt_id)
