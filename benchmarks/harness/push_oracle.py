@@ -15,7 +15,7 @@ from models.triggers import TriggerStatus
 
 _QUIET = (21 * 60, 8 * 60)
 _SPACING = 12 * 3_600
-_LEASE = 600  # between the grant of a push and its being sent
+_LEASE = 3_600  # at most between the grant of a push and its being sent
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ from service.store.push_raising import PushRaising
 from service.store.store import Store
 
 TENANT = "local"
-WALK_SECONDS = 3_600.0
+WALK_SECONDS = 4 * 3_600.0
 _CALLER = Caller("local", TENANT)
 _TIMEOUT = 60.0
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -31,7 +31,8 @@ _numbers = iter(range(10**9))
 class Shop:
     """Is a shop with one customer, who is new in each test, and with a worker's part of the pushes."""
 
-    def __init__(self, client: Client, raiser: Raiser) -> None:
+    def __init__(self, client: Client, raiser: Raiser, now: datetime) -> None:
+        self.time = now - timedelta(seconds=30)
         self.client = client
         self.raiser = raiser
         self.customer = f"pushed-{next(_numbers)}-{time.monotonic_ns()}"
@@ -43,7 +44,8 @@ class Shop:
 
     def does(self, event_type: str, item_id: str = ITEM) -> None:
         event = Event(event_id=f"e-{next(_numbers)}", customer_id=self.customer, event_type=event_type, item_id=item_id)
-        event.event_time.GetCurrentTime()
+        self.time += timedelta(seconds=1)
+        event.event_time.FromDatetime(self.time)
         self.client.record_events([event])
 
     def raise_pushes(self) -> None:
@@ -82,7 +84,7 @@ def shop(server: RunningServer) -> Iterator[Shop]:
         pushes, catalogs = PushRaising(connection, "local"), CatalogFollower(connection, "local")
         # By the clock of the hour above, so that the turn of an hour makes no difference.
         raiser = Raiser(pushes, catalogs, Measures(CollectorRegistry()), "one", 60.0, now=now.timestamp)
-        yield Shop(client, raiser)
+        yield Shop(client, raiser, now)
         client.delete_triggers(["price-cut"])
         client.delete_offers(["cheap"])
         client.delete_placements(["push"])
