@@ -8,7 +8,7 @@ import pytest
 from benchmarks.harness.push_script import TRIGGERS, first_day
 from benchmarks.harness.push_week import simulate
 
-CUSTOMERS = 100
+CUSTOMERS = 60
 
 
 @pytest.mark.parametrize("month", [3, 10])
