@@ -20,13 +20,11 @@ from models.progress import SilentProgress
 from models.pushes import Push
 from models.registry import Registry
 from service.publisher import publish
-from service.store import keys
 from service.store.archive import Archive, ArchivedEvent
 from service.store.connection import connect_blocking
 from service.store.embedded import EmbeddedRedis
 from service.store.functions import call_all_blocking
 from service.store.generation_store import GenerationStore
-from service.store.push_codec import encode_push
 from service.store.push_store import add_call
 from service.store.scan import scan
 from tests.cli.conftest import Command
@@ -91,19 +89,6 @@ def wait_for_pushes(redis: EmbeddedRedis) -> None:
     with connect_blocking(patient(redis.url)) as connection:
         calls = [add_call("local", push.customer_id, [push], time.time()) for push in pushes]
         assert call_all_blocking(connection, calls) == [1, 1]
-
-
-def test_a_push_that_was_left_behind_is_found_and_removed(
-    dangol: Command, capsys: pytest.CaptureFixture[str], client: Client, home: Path, own_redis: EmbeddedRedis
-) -> None:
-    receipt = client.erase_customer("bob").receipt_id
-    push = Push("k", "bob", "cart", item_id(5), "", 0.0, time.time() + 60, time.time() + 600)
-    with connect_blocking(patient(own_redis.url)) as connection:
-        queue = keys.pushes_key("local", keys.shard_of("bob"))
-        connection.client.execute_command("HSET", queue, push.push_id, b"0\n" + encode_push(push))
-    assert residues(dangol, capsys, receipt)["pushes"] > 0
-    assert dangol("erasures", "apply") == 0
-    assert "pushes" not in residues(dangol, capsys, receipt)
 
 
 def residues(dangol: Command, capsys: pytest.CaptureFixture[str], receipt: str) -> dict[str, int]:

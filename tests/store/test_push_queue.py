@@ -13,13 +13,15 @@ from models.erasures import Erasure, erased_id
 from models.pushes import Push, PushMark, PushState
 from models.triggers import Trigger, TriggerKind
 from service.store import functions, push_codec
-from service.store.connection import connect
+from service.store.candidate_codec import digest_of
+from service.store.connection import connect, connect_blocking
 from service.store.embedded import EmbeddedRedis
 from service.store.erasure_store import ErasureStore
 from service.store.event_log import DAY_SECONDS
 from service.store.keys import marks_key
 from service.store.push_marks import MARK_SECONDS
 from service.store.push_store import Leased, PushStore, add_call, forget_call, mark_of, overdue_call
+from service.store.residues import RedisResidues
 from tests.redis_fixtures import patient
 
 TENANT = "local"
@@ -144,6 +146,19 @@ async def test_of_an_erased_customer_nothing_is_left_and_nothing_comes_back(queu
     assert not await queue.sent(push())
     assert (await queue.store.marks(TENANT, ["ada"], 5)).by_id == {}
     assert [one.push.customer_id for one in await queue.lease(NOW + 60)] == ["bob"]
+
+
+async def test_a_push_that_was_left_behind_is_found_and_removed(queue: Queue, redis_url: str) -> None:
+    await queue.add(push(), push("bob"))
+    await queue.connection.client.execute_command("DEL", marks_key(TENANT, "ada"))
+    with connect_blocking(patient(redis_url)) as connection:
+        residues = RedisResidues(connection, TENANT, frozenset({digest_of("ada")}))
+        found = list(residues.shared())
+        assert {residue.place for residue in found} == {"pushes"}
+        for residue in found:
+            residue.remove()
+        assert list(residues.shared()) == []
+    assert [one.push.customer_id for one in await queue.lease()] == ["bob"]
 
 
 async def test_forgetting_a_customer_leaves_others_alone(queue: Queue) -> None:
