@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -23,44 +23,61 @@ class EventScale:
 
 
 @dataclass(frozen=True, slots=True)
-class FoldModel:
-    """Holds ``item_factors`` (n, f) float32 and the settings of the training.
+class FoldWeights:
+    """Says what fresh events add to the log-odds of an item, whatever ranked the list before.
 
-    ``collaborative`` and ``neighbors`` are the weights that the blend learned for items new to a customer: log-odds per
-    unit of the factors' score, and per unit of the logarithm of the neighbours' score. ``list_size`` bounds a list,
-    ``room_for_new`` is kept in it for items not bought before.
+    ``collaborative`` per unit of the factors' score for the fresh history; ``neighbors`` per unit of the logarithm of
+    the likeness to its items; ``bought`` and ``viewed`` where the item itself was, lately, and ``unlisted`` besides
+    where the published list lacks it.
+    """
+
+    collaborative: float
+    neighbors: float
+    bought: float = 0.0
+    viewed: float = 0.0
+    unlisted: float = 0.0
+
+
+SIGNALS = tuple(field.name for field in fields(FoldWeights))
+"""Names of what fresh events say of an item, in the order of its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldModel:
+    """Holds ``item_factors`` (n, f) float32, the settings of the training and the weights of what is fresh.
+
+    ``list_size`` bounds a list, ``room_for_new`` is kept in it for items not bought before.
     """
 
     item_factors: NDArray[np.float32]
     events: Mapping[str, EventScale]
     regularization: float
     confidence_scale: float
-    collaborative: float
-    neighbors: float
+    weights: FoldWeights
     list_size: int
     room_for_new: int
 
 
+def fold_model(item_factors: NDArray[np.float32], configuration: Mapping[str, Any], weights: FoldWeights) -> FoldModel:
+    """Make a fold model of factors and weights; ``configuration`` is that of a manifest. KeyError, TypeError."""
+    settings = {
+        "events": {name: [event["weight"], event["half_life_days"]] for name, event in configuration["events"].items()},
+        "regularization": configuration["factors"]["regularization"],
+        "confidence_scale": configuration["factors"]["confidence_scale"],
+        **asdict(weights),
+        "list_size": configuration["list_size"],
+        "room_for_new": int(configuration["list_size"] * configuration["new_share"]),
+    }
+    return _assemble(item_factors, settings)
+
+
 def fold_model_of(artifact: Artifact) -> FoldModel | None:
-    """Take the fold model out of an artifact; None when its manifest tells no weights of a blend, as that of trees."""
-    configuration, metrics = artifact.manifest.configuration, artifact.manifest.metrics
+    """Take the fold model out of an artifact; None when its manifest does not tell how it was trained."""
     try:
-        weights = metrics["ranker"]["weights"]["new"]
-        settings = {
-            "events": {
-                name: [event["weight"], event["half_life_days"]] for name, event in configuration["events"].items()
-            },
-            "regularization": configuration["factors"]["regularization"],
-            "confidence_scale": configuration["factors"]["confidence_scale"],
-            # What was learned from few labels may be of the wrong sign; likeness never speaks against an item.
-            "collaborative": max(0.0, weights["collaborative"]),
-            "neighbors": max(0.0, weights["neighbors"]),
-            "list_size": configuration["list_size"],
-            "room_for_new": int(configuration["list_size"] * configuration["new_share"]),
-        }
+        weights = _weights_in(artifact.manifest.metrics)
+        return fold_model(artifact.factors(), artifact.manifest.configuration, weights)
     except (KeyError, TypeError, AttributeError):
         return None
-    return _assemble(artifact.factors(), settings)
 
 
 def encode_fold_model(model: FoldModel) -> bytes:
@@ -69,8 +86,7 @@ def encode_fold_model(model: FoldModel) -> bytes:
         "events": {name: [scale.weight, scale.half_life_days] for name, scale in model.events.items()},
         "regularization": model.regularization,
         "confidence_scale": model.confidence_scale,
-        "collaborative": model.collaborative,
-        "neighbors": model.neighbors,
+        **asdict(model.weights),
         "list_size": model.list_size,
         "room_for_new": model.room_for_new,
     }
@@ -93,14 +109,22 @@ def decode_fold_model(content: bytes, name: str) -> FoldModel:
     return model
 
 
+def _weights_in(metrics: Mapping[str, Any]) -> FoldWeights:
+    """Give what a training learned of fresh events, or, as earlier releases did, what its blend says of new items."""
+    if "fold" in metrics:
+        return FoldWeights(**{name: metrics["fold"]["weights"][name] for name in SIGNALS})
+    weights = metrics["ranker"]["weights"]["new"]
+    # What was learned from few labels may be of the wrong sign; likeness never speaks against an item.
+    return FoldWeights(max(0.0, weights["collaborative"]), max(0.0, weights["neighbors"]))
+
+
 def _assemble(item_factors: NDArray[np.float32], settings: Mapping[str, Any]) -> FoldModel:
     return FoldModel(
         item_factors=item_factors,
         events={name: EventScale(float(weight), float(days)) for name, (weight, days) in settings["events"].items()},
         regularization=float(settings["regularization"]),
         confidence_scale=float(settings["confidence_scale"]),
-        collaborative=float(settings["collaborative"]),
-        neighbors=float(settings["neighbors"]),
+        weights=FoldWeights(**{name: float(settings.get(name, 0.0)) for name in SIGNALS}),
         list_size=int(settings["list_size"]),
         room_for_new=int(settings["room_for_new"]),
     )

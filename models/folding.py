@@ -1,12 +1,13 @@
 """Fresh candidates after an event: what a customer did since the training, folded into the list that was published.
 
-The blend of the training is a logistic regression, so what is fresh adds to the log-odds that an item had: the score of
-the factors for the fresh history, and the likeness to its items, with the weights that the blend learned for both. The
-same list and the same events always give the same fresh list, however often and in whichever order it is made.
+Whatever ranked the published list, blend or trees, what is fresh adds to the log-odds that an item had: the score of
+the factors for the fresh history, the likeness to its items, and whether the item itself was bought or viewed, with
+weights that the training learned by replaying a window. The same list and the same events always give the same fresh
+list, however often and in whichever order it is made.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 import numpy as np
@@ -23,7 +24,7 @@ from models.candidates import (
     Source,
 )
 from models.events import PURCHASE
-from models.fold_model import FoldModel
+from models.fold_model import SIGNALS, FoldModel
 from models.item_model import EVERYONE, ItemModel
 from models.profile import ProfileEvent
 
@@ -77,6 +78,12 @@ class Folder:
         gram[np.diag_indices_from(gram)] += model.regularization
         self._inverse = np.linalg.inv(gram)
         self._prior = _log_odds(items.popularity * _shown_share(items))
+        self._weights = np.array(astuple(model.weights))
+
+    @property
+    def item_factors(self) -> NDArray[np.float32]:
+        """Give the factors of the model, (n, f)."""
+        return self._model.item_factors
 
     @property
     def is_exact(self) -> bool:
@@ -105,7 +112,7 @@ class Folder:
 
     def fold(self, histories: Sequence[FreshHistory], published: Sequence[CandidateList | None]) -> list[CandidateList]:
         """Make a list for each customer from the history since the training and the list as it was published."""
-        vectors = np.array([self._vector(history) for history in histories], dtype=np.float32)
+        vectors = self.vectors(histories)
         factors = self._model.item_factors
         if self.is_exact:
             rows = np.arange(len(factors))
@@ -131,6 +138,10 @@ class Folder:
             np.concatenate([own, self._items.shared_lists[EVERYONE]["row"], history.rows, *near]).astype(np.int64)
         )
 
+    def vectors(self, histories: Sequence[FreshHistory]) -> NDArray[np.float32]:
+        """Fold each history into a vector of factors, (len(histories), f)."""
+        return np.array([self._vector(history) for history in histories], dtype=np.float32)
+
     def _vector(self, history: FreshHistory) -> NDArray[np.float64]:
         """Fold a history in (Hu, Koren and Volinsky 2008, equation 4), by the matrix inversion lemma.
 
@@ -148,6 +159,22 @@ class Folder:
         folded: NDArray[np.float64] = start - spread.T @ np.linalg.solve(small, rows @ start)
         return folded
 
+    def odds(
+        self,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        history: FreshHistory,
+        published: CandidateList | None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the log-odds that items had, and what is fresh of each.
+
+        ``rows`` (n,) ascend and hold the pool, ``scores`` (n,) are the factors'. The log-odds (n,) are those of the
+        published list; what is not in it had less than the least of it, or the share of customers who buy it. What is
+        fresh (n, len(SIGNALS)) adds to them with the weights of the model.
+        """
+        near = self._likeness(history, is_known=published is not None)
+        return self._before(rows, published or EMPTY_LIST), _signals(rows, scores, history, near, published)
+
     def _list(
         self,
         rows: NDArray[np.int64],
@@ -157,23 +184,24 @@ class Folder:
     ) -> CandidateList:
         """Rank some items, ``rows`` ascending with their scores, and keep the best."""
         base = published or EMPTY_LIST
-        listed = base.candidates["row"].astype(np.int64)
         near = self._likeness(history, is_known=published is not None)
-        odds = self._prior[rows]
-        places = np.searchsorted(rows, listed)
-        if len(listed):
-            own = _log_odds(base.candidates["score"])
-            # What is not in the published list had less than the least of it.
-            np.minimum(odds, own.min(), out=odds)
-            odds[places] = own
-        odds += self._model.collaborative * np.clip(scores, -1, 2)
-        odds[np.searchsorted(rows, near.rows)] += self._model.neighbors * np.log1p(near.shares / _LIKENESS_SHIFT)
+        odds = self._before(rows, base) + _signals(rows, scores, history, near, published) @ self._weights
         odds[np.searchsorted(rows, history.rows[history.weights < 0])] = -np.inf
         bought = np.zeros(len(rows), dtype=bool)
-        bought[places] = (base.candidates["source"] & BOUGHT_FLAG) != 0
+        was_bought = (base.candidates["source"] & BOUGHT_FLAG) != 0
+        bought[np.searchsorted(rows, base.candidates["row"][was_bought])] = True
         bought[np.searchsorted(rows, history.rows[history.bought])] = True
         kept = _best(odds, bought, self._model.list_size, self._model.room_for_new)
         return _packed(rows[kept], odds[kept], bought[kept], near.evidence_of(history), base)
+
+    def _before(self, rows: NDArray[np.int64], base: CandidateList) -> NDArray[np.float64]:
+        """Give the log-odds that items had before anything fresh."""
+        odds = self._prior[rows]
+        if len(base.candidates):
+            own = _log_odds(base.candidates["score"])
+            np.minimum(odds, own.min(), out=odds)
+            odds[np.searchsorted(rows, base.candidates["row"])] = own
+        return odds
 
     def _likeness(self, history: FreshHistory, *, is_known: bool) -> _Likeness:
         """Find what is alike to a history. As in training, each item speaks with the root of its part in the whole.
@@ -196,6 +224,26 @@ class Folder:
         strongest[places[order]] = speakers[order]
         shares = np.bincount(places, weights=contributions, minlength=len(found)).astype(np.float64)
         return _Likeness(found, shares, strongest)
+
+
+def _signals(
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    history: FreshHistory,
+    near: _Likeness,
+    published: CandidateList | None,
+) -> NDArray[np.float64]:
+    """Say what is fresh of each item, one column for each of SIGNALS."""
+    own = np.searchsorted(rows, history.rows)
+    signals = np.zeros((len(rows), len(SIGNALS)))
+    signals[:, 0] = np.clip(scores, -1, 2)
+    signals[np.searchsorted(rows, near.rows), 1] = np.log1p(near.shares / _LIKENESS_SHIFT)
+    signals[own, 1] = 0
+    signals[own[history.bought], 2] = 1
+    signals[own[~history.bought], 3] = 1
+    listed = (published or EMPTY_LIST).candidates["row"]
+    signals[own[~np.isin(history.rows, listed)], 4] = 1
+    return signals
 
 
 def _best(odds: NDArray[np.float64], bought: NDArray[np.bool_], size: int, room_for_new: int) -> NDArray[np.int64]:

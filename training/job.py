@@ -13,6 +13,8 @@ from models.artifact import ArtifactWriter
 from models.backtest import Backtest
 from models.erasures import ErasureList, recognises
 from models.errors import InvalidInputError
+from models.fold_model import fold_model
+from models.folding import Folder
 from models.item_model import ItemModel
 from models.manifest import Manifest
 from models.progress import Progress, SilentProgress
@@ -28,6 +30,7 @@ from training.evaluation import EvaluationSetting, evaluate
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff, item_statistics
 from training.files import find_files
+from training.fresh import REPLAYED_CUSTOMERS, SENSIBLE, LearnedFold, events_within, learn_fold_weights, replay
 from training.interactions import load_interactions
 from training.labels import draw_labels, labels_of
 from training.learned.tree_learner import TooLittleToLearnError, TreeLearner, reason_against
@@ -47,6 +50,7 @@ from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
 from training.sources.source import NOTHING
 from training.sources.trending import trending
+from training.warm_start import earlier_factors
 from training.windows import Plan, Window, plan
 
 DAYS_COUNTED = 56
@@ -71,13 +75,17 @@ def train(
     registry: Registry,
     progress: Progress | None = None,
     first_ids: Mapping[str, str] | None = None,
+    *,
+    warm: bool = False,
 ) -> TrainingResult:
     """Learn from the sources and write an artifact into the registry; nothing is promoted.
 
     ``first_ids`` says for linked ids as which one their customer is learned. Whoever the registry's list of erasures
-    recognises is left out.
+    recognises is left out. ``warm`` lets each fit begin with the factors of the newest model of the registry that
+    knows nothing after its cut.
 
-    The artifact is the same, byte by byte, for the same events, mapping, configuration and versions of the libraries.
+    The artifact is the same, byte by byte, for the same events, mapping, configuration, versions of the libraries and,
+    when ``warm``, models in the registry.
     InvalidInputError names the file, column or field that cannot be used.
     """
     watched = progress or SilentProgress()
@@ -90,7 +98,8 @@ def train(
         summary, refused = store.read(files, RowRules(mapping, configuration, datetime.now(UTC)), watched, people)
         with registry.writer() as writer:
             attributes = read_attributes(store, mapping.items, summary.items)
-            manifest = _Run(store, summary, refused, configuration, attributes, watched).write(writer)
+            started = registry if warm else None
+            manifest = _Run(store, summary, refused, configuration, attributes, watched, started).write(writer)
     return TrainingResult(manifest, refused)
 
 
@@ -134,8 +143,12 @@ class _Run:
         configuration: TrainingConfiguration,
         attributes: Attributes,
         progress: Progress,
+        earlier: Registry | None = None,
     ) -> None:
+        """``earlier`` holds models whose factors a fit may begin with."""
         self._store = store
+        self._earlier = earlier
+        self._started_from: str | None = None
         self._summary = summary
         self._refused = refused
         self._configuration = configuration
@@ -144,6 +157,8 @@ class _Run:
         self._plan: Plan = plan(summary, configuration)
         self._factors: Factors | None = None
         self._why_not_learned: dict[str, str] = {}
+        self._fitted_until = 0
+        self._fold = LearnedFold(SENSIBLE)
         self._learner: Learner = self._choose_learner()
         self._propensity: Propensity | None = None
         self._evaluations: list[dict[str, Any]] = []
@@ -167,6 +182,8 @@ class _Run:
                 "evaluation": self._evaluation(),
                 "days": self._store.events_per_day(final, DAYS_COUNTED),
                 "ranker": self._learner.describe() | self._why_not_learned,
+                "fold": self._fold.describe(),
+                "started_from": self._started_from,
                 "refused": dict(self._refused.counts),
             },
         )
@@ -223,11 +240,12 @@ class _Run:
         fitted = self._cutoff_at(window.first)
         if fitted is None:
             return
-        cutoff = fitted[0]
+        cutoff, neighbors = fitted
         if judges or (measures and self._learner.knows_before(window)):
             ranker = self._learner.ranker_at(cutoff)
             if measures:
                 self._measure_propensity(cutoff, ranker, window)
+                self._learn_fold(cutoff, neighbors, ranker, window)
             if judges:
                 self._evaluate(cutoff, ranker, window)
         self._learner.learn_from(cutoff, window)
@@ -243,6 +261,23 @@ class _Run:
         listed = lists.item_rows != NOTHING
         bought = hits_of(lists.item_rows, labels).is_hit
         self._propensity = fit_propensity(lists.probabilities[listed], bought[listed])
+
+    def _learn_fold(self, cutoff: Cutoff, neighbors: ItemNeighbors, ranker: Ranker, window: Window) -> None:
+        """Learn how far fresh events move these lists, by replaying the window of a sample of its customers."""
+        _, rows, _ = draw_labels(self._store, self._configuration, window, REPLAYED_CUSTOMERS)
+        if len(rows) == 0:
+            return
+        with self._progress.stage("replay", len(rows)) as stage:
+            model = fold_model(cutoff.factors.items, self._configuration.for_manifest(), SENSIBLE)
+            folder = Folder(model, self._items_at(cutoff, neighbors))
+            table = ListMaker(ranker, self._configuration).table(rows, self._store.ids_at("customers", rows))
+            is_known = np.diff(cutoff.interactions.matrix.indptr)[rows] > 0
+            lists = [table.list_at(place) if known else None for place, known in enumerate(is_known.tolist())]
+            events = events_within(self._store, window, rows)
+            item_ids = self._store.ids("items")
+            replayed = replay(events, rows, item_ids, folder, window, self._configuration)
+            self._fold = learn_fold_weights(folder, replayed, lists)
+            stage.advance(len(rows))
 
     def _evaluation(self) -> dict[str, Any]:
         """Give the evaluation in the last window that judged, those in the earlier ones within it."""
@@ -260,12 +295,13 @@ class _Run:
         give_back()
         if interactions.matrix.nnz == 0:
             return None
-        settings, sizes = configuration.factors, configuration.sources
-        first = self._factors is None
-        start = self._factors or random_factors(shape, settings, configuration.seed)
-        sweeps = settings.first_sweeps if first else settings.later_sweeps
+        sizes = configuration.sources
         with self._progress.stage("fit", None):
-            self._factors = fit(interactions.matrix, start, settings, sweeps, threads)
+            start, sweeps = self._start_at(cut, shape)
+            self._factors, self._fitted_until = (
+                fit(interactions.matrix, start, configuration.factors, sweeps, threads),
+                cut,
+            )
             neighbors = learn_neighbors(interactions, configuration.neighbors_per_item, configuration.seed, threads)
         proposers = (
             Neighbors(neighbors, sizes.neighbors),
@@ -275,6 +311,19 @@ class _Run:
             Rebuy(sizes.rebuy),
         )
         return Cutoff(interactions, item_statistics(interactions), self._factors, proposers), neighbors
+
+    def _start_at(self, cut: int, shape: tuple[int, int]) -> tuple[Factors, int]:
+        """Give what a fit begins with, and its sweeps: the newest factors that know nothing after the cut."""
+        settings = self._configuration.factors
+        earlier = earlier_factors(self._earlier, cut, settings.factors) if self._earlier else None
+        if earlier is not None and earlier.last > self._fitted_until:
+            self._started_from = earlier.model_version
+            random = random_factors(shape, settings, self._configuration.seed)
+            return earlier.over(random, self._store.ids("items")), settings.later_sweeps
+        self._started_from = None
+        if self._factors is not None:
+            return self._factors, settings.later_sweeps
+        return random_factors(shape, settings, self._configuration.seed), settings.first_sweeps
 
     def _evaluate(self, cutoff: Cutoff, ranker: Ranker, window: Window) -> None:
         """Evaluate a ranker that has seen nothing of the window."""
@@ -293,12 +342,7 @@ class _Run:
         self._backtest = backtest_of(self._store.ids_at("customers", rows), lists.item_rows, judged)
 
     def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, ranker: Ranker, neighbors: ItemNeighbors) -> int:
-        interactions = cutoff.interactions
-        popularity = popularity_of(interactions)
-        lists = shared_lists(self._store, self._configuration, interactions, popularity)
-        vocabulary = Vocabulary(self._store.ids("items"))
-        nearest = (neighbors.rows, neighbors.scores, neighbors.counts)
-        writer.write_items(ItemModel(vocabulary, popularity, *nearest, lists, self._propensity))
+        writer.write_items(self._items_at(cutoff, neighbors))
         writer.write_factors(cutoff.factors.items)
         maker = ListMaker(ranker, self._configuration)
         with self._progress.stage("lists", self._summary.customers) as stage:
@@ -307,7 +351,15 @@ class _Run:
                 rows = np.arange(first, stop, dtype=np.int64)
                 writer.write_lists(maker.table(rows, self._store.ids("customers", first, stop)))
                 stage.advance(len(rows))
-        return int(interactions.matrix.nnz)
+        return int(cutoff.interactions.matrix.nnz)
+
+    def _items_at(self, cutoff: Cutoff, neighbors: ItemNeighbors) -> ItemModel:
+        interactions = cutoff.interactions
+        popularity = popularity_of(interactions)
+        lists = shared_lists(self._store, self._configuration, interactions, popularity)
+        vocabulary = Vocabulary(self._store.ids("items"))
+        nearest = (neighbors.rows, neighbors.scores, neighbors.counts)
+        return ItemModel(vocabulary, popularity, *nearest, lists, self._propensity)
 
     def _counts(self, interactions: int) -> Mapping[str, int]:
         summary = self._summary

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.candidates import CandidateList
 from models.events import Event
-from models.fold_model import EventScale, FoldModel
+from models.fold_model import EventScale, FoldModel, FoldWeights
 from models.item_model import ItemModel
 from models.registry import Registry
 from tests.models_fixtures import (
@@ -47,7 +47,7 @@ def items() -> ItemModel:
 
 def fold_model(list_size: int = LIST_SIZE, room_for_new: int = 4) -> FoldModel:
     scales = {name: EventScale(event["weight"], event["half_life_days"]) for name, event in EVENTS.items()}
-    return FoldModel(factors(), scales, 2.0, 10.0, 2.0, 0.3, list_size, room_for_new)
+    return FoldModel(factors(), scales, 2.0, 10.0, FoldWeights(2.0, 0.3), list_size, room_for_new)
 
 
 def write_foldable(
@@ -65,7 +65,7 @@ def write_foldable(
             counts={"customers": len(lists), "items": ITEMS},
             configuration={
                 "events": EVENTS,
-                "factors": {"regularization": 2.0, "confidence_scale": 10.0},
+                "factors": {"factors": 4, "regularization": 2.0, "confidence_scale": 10.0},
                 "list_size": LIST_SIZE,
                 "new_share": 0.5,
             },

@@ -12,6 +12,9 @@ import pytest
 from models.artifact import Artifact
 from models.candidates import BOUGHT_FLAG, NO_EVIDENCE, VIEWED_FLAG, Source
 from models.errors import InvalidInputError
+from models.fold_model import fold_model_of
+from models.folding import Folder
+from models.profile import ProfileEvent
 from models.registry import Registry
 from tests.shop import write_events, write_rows
 from tests.training.reading import NOON, read_files, row
@@ -233,6 +236,20 @@ def test_the_manifest_tells_what_was_learned(artifact: Artifact) -> None:
     assert set(told["importances"]) == set(FEATURES)
     assert sum(told["importances"].values()) == pytest.approx(1, abs=0.01)
     assert len(told["examples"]) >= 2
+
+
+def test_workers_can_make_lists_of_trees_fresh(artifact: Artifact) -> None:
+    model = fold_model_of(artifact)
+    assert model is not None
+    assert artifact.manifest.metrics["fold"]["purchases"] > 0
+    items = artifact.items()
+    folder = Folder(model, items)
+    now = artifact.manifest.last_event_time
+    published = next(artifact.lists()).list_at(0)
+    bought = int(published.candidates["row"][-1])
+    history = folder.history([ProfileEvent("purchase", items.vocabulary.id_of(bought), "", now)], now)
+    [fresh] = folder.fold([history], [published])
+    assert fresh.candidates["row"].tolist().index(bought) < len(published.candidates) - 1
 
 
 def test_the_artifact_says_what_scores_mean(artifact: Artifact) -> None:
