@@ -23,6 +23,7 @@ from cli import (
     online,
     publish,
     pushes_group,
+    retrain,
     train,
     worker,
 )
@@ -42,6 +43,7 @@ app = typer.Typer(
 for module in (
     demo_command,
     train,
+    retrain,
     publish,
     models_group,
     online,

@@ -1,20 +1,18 @@
 """``dangol train``: learn from files of events."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from cli.learning import configuration_of, mapping_of, sources_of
 from cli.output import answer, progress_bars, remarks
-from cli.session import Json, Session, session_of
+from cli.session import Json, session_of
 
 if TYPE_CHECKING:
     from cli.promotion import Passage
-    from training.config import ColumnMapping, TrainingConfiguration
 
 
 def add_to(app: typer.Typer) -> None:
@@ -71,10 +69,10 @@ def train(
     from training.job import train as run_training
 
     registry = session_of(context).registry()
-    columns = _mapping(mapping, items)
-    chosen = _configuration(configuration, until=until, ranker=ranker, seed=seed)
+    columns = mapping_of(mapping, items)
+    chosen = configuration_of(configuration, until=until, ranker=ranker, seed=seed)
     passage = None
-    with _sources(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
+    with sources_of(session_of(context), source or [], archive) as sources, progress_bars(not as_json) as progress:
         links = _linked(customers)
         result = run_training(sources, columns, chosen, registry, progress, links)
         if promote or force:
@@ -103,47 +101,9 @@ def _next_step(passage: "Passage", version: str) -> str:
     return f"`dangol models promote {version} --force` promotes it all the same."
 
 
-@contextmanager
-def _sources(session: Session, named: list[str], with_archive: bool) -> Iterator[list[str]]:
-    """Give the sources, those of the archive on this machine as long as the context."""
-    if not with_archive:
-        yield named
-        return
-    from service.settings import read_settings
-    from service.store.archive import Archive
-
-    with Archive(read_settings(home=session.home).archive_location).local_copy() as folder:
-        yield [*named, str(folder)]
-
-
 def _linked(path: Path | None) -> dict[str, str]:
     """Give for each linked id the one that its customer is learned as."""
     from models.identities import first_ids
     from service.store.customer_exports import read_links
 
     return {} if path is None else first_ids(read_links(path))
-
-
-def _mapping(path: Path | None, items: Path | None) -> "ColumnMapping":
-    from training.config import ColumnMapping, ItemTable, load_mapping
-
-    mapping = ColumnMapping() if path is None else load_mapping(path)
-    if items is None:
-        return mapping
-    told = mapping.items or ItemTable(path=items)
-    return mapping.model_copy(update={"items": told.model_copy(update={"path": items})})
-
-
-def _configuration(
-    path: Path | None, *, until: datetime | None, ranker: str | None, seed: int | None
-) -> "TrainingConfiguration":
-    from training.config import TrainingConfiguration, load_configuration, parse
-
-    content = {} if path is None else load_configuration(path).model_dump(exclude_unset=True)
-    if until is not None:
-        content["until"] = until.replace(tzinfo=UTC)
-    if ranker is not None:
-        content["ranker"] = ranker
-    if seed is not None:
-        content["seed"] = seed
-    return parse(TrainingConfiguration, content, "options")

@@ -51,6 +51,11 @@ def read_links(path: Path) -> list[Link]:
     ]
 
 
+def links_in(connection: SyncConnection, tenant: str) -> list[Link]:
+    """Give the links of a shop as Redis holds them."""
+    return [(line["customer_id"], line["alias_id"]) for line in _link_lines(connection, tenant)]
+
+
 def restore_customers(path: Path, connection: SyncConnection, tenant: str) -> int:
     """Store what a file holds but for erased customers, and count it. InvalidInputError names the file and line."""
     count = 0
