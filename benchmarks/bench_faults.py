@@ -83,11 +83,11 @@ def _move(bed: Bed, clients: RunningClients, client: Client, number: int) -> flo
     other = next(version for version in bed.shop.letters if version != before)
     begin = time.monotonic()
     if number % 2 == 0:
-        moved = client.promote_model(other, timeout=_MOVE_PATIENCE)
+        moved = client.promote_model(other, force=True, timeout=_MOVE_PATIENCE)
     else:
         moved = client.roll_back_model(timeout=_MOVE_PATIENCE)
     if moved.model_version == before:
-        moved = client.promote_model(other, timeout=_MOVE_PATIENCE)
+        moved = client.promote_model(other, force=True, timeout=_MOVE_PATIENCE)
     return clients.wait_until(lambda call: call.model_version == moved.model_version).ended - begin
 
 

@@ -202,17 +202,18 @@ def _on_erase(settings: Settings, housekeeping: Housekeeping) -> Callable[[Erasu
     return erased
 
 
-def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str], None]:
-    """Let the registry's CURRENT follow the pointer, and have the lists that came or went seen to."""
+def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str, str], None]:
+    """Let the registry's CURRENT follow the pointer with a note, and have the lists that came or went seen to."""
     directory = settings.registry_directory
     log = structlog.get_logger("dangol")
 
-    def moved(version: str) -> None:
+    def moved(version: str, note: str) -> None:
         housekeeping.nudge()
+        log.info("what is served was moved", model_version=version, by=note)
         if directory is None:
             return
         try:
-            Registry(directory).promote(version)
+            Registry(directory).promote(version, note)
         except (DangolError, OSError) as error:
             # The pointer in Redis has moved already; what is served is right, only the directory lags behind.
             log.warning("CURRENT of the registry could not follow", model_version=version, problem=str(error))

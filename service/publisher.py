@@ -25,7 +25,7 @@ from service.store.erased_lists import erased_among, without_erased
 from service.store.erasure_store import read_erasures, restore_erasures
 from service.store.event_log import EventLogSettings, append_blocking
 from service.store.exports import read_catalog, read_events
-from service.store.generation_record import GenerationRecord
+from service.store.generation_record import Gate, GenerationRecord
 from service.store.generation_store import GenerationStore
 from service.store.generation_sweep import RETIRED_LIFE, sweep
 
@@ -64,7 +64,7 @@ def publish(
     _restore_erasures(registry, store, tenant)
     expected = store.overview(tenant).live_generation
     sweep(store, tenant, progress, retired_life)
-    record = store.begin(tenant, version, artifact.manifest.last_event_time)
+    record = store.begin(tenant, version, artifact.manifest.last_event_time, _gate_of(registry, version))
     try:
         record = _write(artifact, store, tenant, record, progress)
         live = store.go_live(tenant, record, expected)
@@ -89,13 +89,19 @@ def roll_back(registry: Registry | None, store: GenerationStore, tenant: str, pr
 
 
 def promote(
-    registry: Registry | None, version: str, store: GenerationStore, tenant: str, progress: Progress
+    registry: Registry | None,
+    version: str,
+    store: GenerationStore,
+    tenant: str,
+    progress: Progress,
+    *,
+    force: bool = False,
 ) -> GenerationRecord:
     """Serve the newest generation of a version that is published, and name it in the registry's CURRENT.
 
-    NotFoundError when Redis holds none: publish it.
+    NotFoundError when Redis holds none: publish it. PreconditionError unless the gate had let it through, or ``force``.
     """
-    record = store.promote(tenant, version)
+    record = store.promote(tenant, version, force=force)
     return _moved(registry, store, tenant, record, "promote", progress)
 
 
@@ -175,6 +181,13 @@ def _write(
     for table in artifact.lists() if late else ():
         store.remove_lists(tenant, record.generation, erased_among(table, late))
     return store.update(tenant, record, replace(record, customers=customers, parts=parts, fold_parts=fold_parts))
+
+
+def _gate_of(registry: Registry, version: str) -> Gate:
+    verdict = registry.verdict(version)
+    if verdict is None:
+        return Gate.UNASKED
+    return Gate.PASSED if verdict.get("passed") is True else Gate.REFUSED
 
 
 def _moved(

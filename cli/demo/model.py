@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from cli.demo.data import CUT, DemoData
+from cli.output import remarks
+from cli.promotion import pass_gate
 from models.errors import DangolError
 from models.manifest import FORMAT_VERSION, Manifest
 from models.progress import Progress
@@ -27,7 +29,10 @@ def trained(data: DemoData, home: Path, registry: Registry, again: bool, progres
     if found is None:
         (home / _NOTE).write_text(json.dumps({"key": key, "model_version": manifest.model_version}))
     if registry.current() != manifest.model_version:
-        registry.promote(manifest.model_version, "dangol demo")
+        passage = pass_gate(registry, manifest.model_version, configuration.gate, by="dangol demo", force=True)
+        if passage.forced:
+            failed = ", ".join(check.name for check in passage.verdict.failed)
+            remarks().print(f"[yellow]The gate would refuse this model ({failed}); the demo forces it.[/yellow]")
     return manifest, found is not None
 
 

@@ -228,9 +228,11 @@ class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls, AsyncPushCalls):
         response = await self._read(self._models.ListGenerations, ListGenerationsRequest(), timeout)
         return list(response.generations)
 
-    async def promote_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
-        """Serve a version that is already published."""
-        request = PromoteModelRequest(model_version=model_version)
+    async def promote_model(
+        self, model_version: str, *, force: bool = False, timeout: float | None = None
+    ) -> Generation:
+        """Serve a version that is already published; ``force`` in spite of the gate."""
+        request = PromoteModelRequest(model_version=model_version, force=force)
         return (await self._write(self._models.PromoteModel, request, timeout)).generation
 
     async def roll_back_model(self, *, timeout: float | None = None) -> Generation:

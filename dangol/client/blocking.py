@@ -221,9 +221,9 @@ class Client(CatalogCalls, CustomerCalls, PushCalls):
         """List the generations in Redis, newest first."""
         return list(self._read(self._models.ListGenerations, ListGenerationsRequest(), timeout).generations)
 
-    def promote_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
-        """Serve a version that is already published."""
-        request = PromoteModelRequest(model_version=model_version)
+    def promote_model(self, model_version: str, *, force: bool = False, timeout: float | None = None) -> Generation:
+        """Serve a version that is already published; ``force`` in spite of the gate."""
+        request = PromoteModelRequest(model_version=model_version, force=force)
         return self._write(self._models.PromoteModel, request, timeout).generation
 
     def roll_back_model(self, *, timeout: float | None = None) -> Generation:

@@ -48,6 +48,34 @@ GENERATION_STATE_RETIRED: GenerationState.ValueType  # 3
 """Says that another one is served and this one will expire."""
 Global___GenerationState: _TypeAlias = GenerationState  # noqa: Y015
 
+class _GateVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GateVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GateVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GATE_VERDICT_UNSPECIFIED: _GateVerdict.ValueType  # 0
+    """Leaves the verdict open. Never sent."""
+    GATE_VERDICT_UNASKED: _GateVerdict.ValueType  # 1
+    """Says that the gate was not asked."""
+    GATE_VERDICT_PASSED: _GateVerdict.ValueType  # 2
+    """Says that every check passed."""
+    GATE_VERDICT_REFUSED: _GateVerdict.ValueType  # 3
+    """Says that a check failed; whoever published the model forced it."""
+
+class GateVerdict(_GateVerdict, metaclass=_GateVerdictEnumTypeWrapper):
+    """Tells what the gate says of a model."""
+
+GATE_VERDICT_UNSPECIFIED: GateVerdict.ValueType  # 0
+"""Leaves the verdict open. Never sent."""
+GATE_VERDICT_UNASKED: GateVerdict.ValueType  # 1
+"""Says that the gate was not asked."""
+GATE_VERDICT_PASSED: GateVerdict.ValueType  # 2
+"""Says that every check passed."""
+GATE_VERDICT_REFUSED: GateVerdict.ValueType  # 3
+"""Says that a check failed; whoever published the model forced it."""
+Global___GateVerdict: _TypeAlias = GateVerdict  # noqa: Y015
+
 @_typing.final
 class GetServedModelRequest(_message.Message):
     """Asks what is served."""
@@ -141,16 +169,20 @@ class PromoteModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Names the version. Required."""
+    force: _builtins.bool
+    """Moves the pointer whatever the gate said. The log of the server and the registry's history of promotions tell of it. Default: false."""
     def __init__(
         self,
         *,
         model_version: _builtins.str = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "model_version", b"model_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,6 +264,7 @@ class Generation(_message.Message):
     CUSTOMER_COUNT_FIELD_NUMBER: _builtins.int
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    GATE_VERDICT_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Numbers the generation; a later one has a higher number."""
     model_version: _builtins.str
@@ -240,6 +273,8 @@ class Generation(_message.Message):
     """Counts the customers with a list."""
     state: Global___GenerationState.ValueType
     """Tells what the generation is there for."""
+    gate_verdict: Global___GateVerdict.ValueType
+    """Tells what the gate had said of the model when it was published."""
     @_builtins.property
     def publish_time(self) -> _timestamp_pb2.Timestamp:
         """States when publishing ended, UTC."""
@@ -252,10 +287,11 @@ class Generation(_message.Message):
         customer_count: _builtins.int = ...,
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         state: Global___GenerationState.ValueType = ...,
+        gate_verdict: Global___GateVerdict.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_count", b"customer_count", "generation", b"generation", "model_version", b"model_version", "publish_time", b"publish_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_count", b"customer_count", "gate_verdict", b"gate_verdict", "generation", b"generation", "model_version", b"model_version", "publish_time", b"publish_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,8 @@ class ModelServiceServicer:
 
     def PromoteModel(self, request, context):
         """Moves the pointer to the newest generation of a version that is already published, and names the version in the registry's CURRENT when the
-        server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first.
+        server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first; FAILED_PRECONDITION for one that the gate had not
+        let through when it was published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

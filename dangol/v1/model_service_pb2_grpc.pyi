@@ -39,7 +39,8 @@ class ModelServiceStub:
     """Lists the generations that Redis holds, newest first."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.PromoteModelRequest, _model_service_pb2.PromoteModelResponse]
     """Moves the pointer to the newest generation of a version that is already published, and names the version in the registry's CURRENT when the
-    server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first.
+    server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first; FAILED_PRECONDITION for one that the gate had not
+    let through when it was published.
     """
     RollBackModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.RollBackModelRequest, _model_service_pb2.RollBackModelResponse]
     """Moves the pointer back to the generation that was served before. Errors: FAILED_PRECONDITION when there is none."""
@@ -55,7 +56,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Lists the generations that Redis holds, newest first."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.PromoteModelRequest, _model_service_pb2.PromoteModelResponse]  # type: ignore[assignment]
     """Moves the pointer to the newest generation of a version that is already published, and names the version in the registry's CURRENT when the
-    server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first.
+    server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first; FAILED_PRECONDITION for one that the gate had not
+    let through when it was published.
     """
     RollBackModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.RollBackModelRequest, _model_service_pb2.RollBackModelResponse]  # type: ignore[assignment]
     """Moves the pointer back to the generation that was served before. Errors: FAILED_PRECONDITION when there is none."""
@@ -86,7 +88,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.PromoteModelResponse, _abc.Awaitable[_model_service_pb2.PromoteModelResponse]]:
         """Moves the pointer to the newest generation of a version that is already published, and names the version in the registry's CURRENT when the
-        server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first.
+        server has a registry. Errors: NOT_FOUND for a version without a generation: publish it first; FAILED_PRECONDITION for one that the gate had not
+        let through when it was published.
         """
 
     @_abc_1.abstractmethod

@@ -7,13 +7,19 @@ from service.handlers.caller import Caller, Context
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem
-from service.store.generation_record import GenerationRecord, GenerationState
+from service.store.generation_record import Gate, GenerationRecord, GenerationState
 from service.store.model_store import ModelStore
 
 _STATES = {
     GenerationState.WRITING: messages.GENERATION_STATE_WRITING,
     GenerationState.LIVE: messages.GENERATION_STATE_LIVE,
     GenerationState.RETIRED: messages.GENERATION_STATE_RETIRED,
+}
+
+_VERDICTS = {
+    Gate.UNASKED: messages.GATE_VERDICT_UNASKED,
+    Gate.PASSED: messages.GATE_VERDICT_PASSED,
+    Gate.REFUSED: messages.GATE_VERDICT_REFUSED,
 }
 
 
@@ -25,9 +31,9 @@ class ModelHandlers:
         store: ModelStore,
         snapshots: Snapshots,
         reads: CustomerReads,
-        on_move: Callable[[str], None] = lambda _version: None,
+        on_move: Callable[[str, str], None] = lambda _version, _note: None,
     ) -> None:
-        """``on_move`` is told which version is served from now on."""
+        """``on_move`` is told which version is served from now on, and what moved it."""
         self._store = store
         self._snapshots = snapshots
         self._reads = reads
@@ -54,8 +60,9 @@ class ModelHandlers:
     ) -> messages.PromoteModelResponse:
         """Move the pointer to a published version and name it in the registry."""
         check("model_version", id_problem(request.model_version))
-        record = await self._store.promote(caller.tenant, request.model_version)
-        await self._moved(record)
+        record = await self._store.promote(caller.tenant, request.model_version, force=request.force)
+        forced = request.force and record.gate is not Gate.PASSED
+        await self._moved(record, "PromoteModel, forced in spite of the gate" if forced else "PromoteModel")
         return messages.PromoteModelResponse(generation=_generation(record))
 
     async def roll_back_model(
@@ -63,11 +70,11 @@ class ModelHandlers:
     ) -> messages.RollBackModelResponse:
         """Move the pointer back and name that version in the registry."""
         record = await self._store.roll_back(caller.tenant)
-        await self._moved(record)
+        await self._moved(record, "RollBackModel")
         return messages.RollBackModelResponse(generation=_generation(record))
 
-    async def _moved(self, record: GenerationRecord) -> None:
-        self._on_move(record.model_version)
+    async def _moved(self, record: GenerationRecord, note: str) -> None:
+        self._on_move(record.model_version, note)
         await self._snapshots.refresh()
 
 
@@ -79,6 +86,7 @@ def _newest_first(records: Sequence[GenerationRecord]) -> list[GenerationRecord]
 
 def _generation(record: GenerationRecord) -> messages.Generation:
     message = messages.Generation(
+        gate_verdict=_VERDICTS[record.gate],
         generation=record.generation,
         model_version=record.model_version,
         customer_count=record.customers,

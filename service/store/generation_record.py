@@ -29,6 +29,14 @@ class Sweep(Enum):
     UNLINK = "unlink"
 
 
+class Gate(Enum):
+    """Tells what the gate had said of the model when it was published."""
+
+    UNASKED = ""
+    PASSED = "passed"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRecord:
     """Describes a generation. Times are UTC; None where nothing has happened yet.
@@ -52,6 +60,7 @@ class GenerationRecord:
     last_event_time: datetime | None = None
     lease_time: datetime | None = None
     expire_time: datetime | None = None
+    gate: Gate = Gate.UNASKED
 
     def to_json(self) -> bytes:
         """Write the record; equal records give equal bytes. Times are milliseconds since 1970."""
@@ -69,6 +78,7 @@ class GenerationRecord:
                     known[name] = _EPOCH + timedelta(milliseconds=value)
             known["state"] = GenerationState(known["state"])
             known["sweep"] = Sweep(known.get("sweep", ""))
+            known["gate"] = Gate(known.get("gate", ""))
             return cls(**known)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UnavailableError("what Redis says of a generation cannot be read") from error

@@ -17,7 +17,7 @@ from service.store.clients import Argument
 from service.store.connection import SyncConnection
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
-from service.store.generation_record import GenerationRecord, GenerationState, Sweep
+from service.store.generation_record import Gate, GenerationRecord, GenerationState, Sweep
 from service.store.keys import MetaKeys
 
 PART_BYTES = 1024 * 1024
@@ -101,7 +101,9 @@ class GenerationStore:
         if found != expected:
             raise PreconditionError(f"Redis holds another layout of keys than this release: {found.decode()}")
 
-    def begin(self, tenant: str, model_version: str, last_event_time: datetime) -> GenerationRecord:
+    def begin(
+        self, tenant: str, model_version: str, last_event_time: datetime, gate: Gate = Gate.UNASKED
+    ) -> GenerationRecord:
         """Begin a generation; it is this publisher's as long as it is extended."""
         first = int((datetime.now(UTC) - keys.EPOCH).total_seconds())
         for _ in range(ATTEMPTS):
@@ -114,6 +116,7 @@ class GenerationStore:
                 now,
                 last_event_time=last_event_time.replace(microsecond=last_event_time.microsecond // 1_000 * 1_000),
                 lease_time=now + LEASE,
+                gate=gate,
             )
             if self.change(tenant, seen, [record], last=number):
                 return record
@@ -200,8 +203,11 @@ class GenerationStore:
             if self.change(tenant, seen, [aborted]):
                 return
 
-    def promote(self, tenant: str, model_version: str) -> GenerationRecord:
-        """Move the pointer to the newest generation of a version. NotFoundError when none is whole and stays."""
+    def promote(self, tenant: str, model_version: str, *, force: bool = False) -> GenerationRecord:
+        """Move the pointer to the newest generation of a version.
+
+        NotFoundError when none is whole and stays; PreconditionError unless the gate had let it through, or ``force``.
+        """
         for _ in range(ATTEMPTS):
             seen, now = self.overview(tenant), self.now()
             if seen.live is not None and seen.live.model_version == model_version:
@@ -209,6 +215,9 @@ class GenerationStore:
             targets = [record for record in seen.revivable(now) if record.model_version == model_version]
             if not targets:
                 raise NotFoundError(f"Redis holds no generation of model {model_version!r}: publish it first")
+            if targets[0].gate is not Gate.PASSED and not force:
+                said = "refused" if targets[0].gate is Gate.REFUSED else "was not asked about"
+                raise PreconditionError(f"the gate {said} model {model_version!r} before it was published")
             revived = targets[0].revived(now, seen.live_generation)
             if self._move(tenant, seen, revived):
                 return revived

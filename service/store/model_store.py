@@ -75,9 +75,12 @@ class ModelStore:
         """Give up to ``count`` customers that have a list in a generation, as Redis happens to come upon them."""
         return await asyncio.to_thread(sample_customers, self._generations.connection, tenant, generation, count)
 
-    async def promote(self, tenant: str, model_version: str) -> GenerationRecord:
-        """Serve the newest generation of a version; call :meth:`sweep` afterwards. NotFoundError, ConflictError."""
-        return await asyncio.to_thread(self._generations.promote, tenant, model_version)
+    async def promote(self, tenant: str, model_version: str, *, force: bool = False) -> GenerationRecord:
+        """Serve the newest generation of a version; call :meth:`sweep` afterwards. NotFoundError, ConflictError.
+
+        PreconditionError unless the gate had let it through, or ``force``.
+        """
+        return await asyncio.to_thread(self._generations.promote, tenant, model_version, force=force)
 
     async def roll_back(self, tenant: str) -> GenerationRecord:
         """Serve the generation that was live before; :meth:`sweep` afterwards. PreconditionError, ConflictError."""

@@ -35,7 +35,7 @@ def test_no_answer_mixes_models_while_they_are_promoted_and_rolled_back(bed: Bed
     publishing.publish_at_leisure(bed, "b")
     with running_clients(load_of(bed)) as clients, Client(bed.servers[0].address, write_timeout=DEADLINE) as client:
         for _ in range(3):
-            assert client.promote_model(a).model_version == a
+            assert client.promote_model(a, force=True).model_version == a
             clients.wait_until(lambda call: call.model_version == a)
             assert client.roll_back_model().model_version == b
             clients.wait_until(lambda call: call.model_version == b)

@@ -1,5 +1,6 @@
 """The service as its callers see it: real server, real Redis, real gRPC."""
 
+import json
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -134,7 +135,7 @@ def test_promote_and_roll_back_move_what_is_served_and_the_registry_follows(
     wait_until(lambda: served() == new.generation)
     models.RollBackModel(model.RollBackModelRequest(), timeout=10)
     assert (served(), registry.current()) == (old.generation, old.model_version)
-    models.PromoteModel(model.PromoteModelRequest(model_version=new.model_version), timeout=10)
+    models.PromoteModel(model.PromoteModelRequest(model_version=new.model_version, force=True), timeout=10)
     assert (served(), registry.current()) == (new.generation, new.model_version)
     states = [
         generation.state
@@ -143,6 +144,28 @@ def test_promote_and_roll_back_move_what_is_served_and_the_registry_follows(
     assert states == [model.GENERATION_STATE_LIVE, model.GENERATION_STATE_RETIRED]
     with pytest.raises(grpc.RpcError, match="publish it first"):
         models.PromoteModel(model.PromoteModelRequest(model_version="20200101-never"), timeout=10)
+
+
+def test_a_model_that_did_not_pass_the_gate_is_promoted_by_force_alone_and_the_history_tells(
+    tmp_path: Path, own_redis: EmbeddedRedis, server: RunningServer, channel: grpc.Channel
+) -> None:
+    models = ModelServiceStub(channel)
+    new = publish_model(own_redis.url, tmp_path, item_model(30), {"ada": OWN})
+
+    def served() -> int:
+        return int(models.GetServedModel(model.GetServedModelRequest(), timeout=10).generation.generation)
+
+    wait_until(lambda: served() == new.generation)
+    models.RollBackModel(model.RollBackModelRequest(), timeout=10)
+    request = model.PromoteModelRequest(model_version=new.model_version)
+    with pytest.raises(grpc.RpcError, match="was not asked about") as refused:
+        models.PromoteModel(request, timeout=10)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    request.force = True
+    promoted = models.PromoteModel(request, timeout=10).generation
+    assert promoted.gate_verdict == model.GATE_VERDICT_UNASKED
+    [*_, last] = (tmp_path / "models" / "promotions.jsonl").read_text().splitlines()
+    assert "forced" in json.loads(last)["note"]
 
 
 def test_a_server_without_a_model_is_not_serving_and_begins_by_itself(tmp_path: Path, own_redis: EmbeddedRedis) -> None:

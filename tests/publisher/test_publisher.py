@@ -146,10 +146,26 @@ def test_there_is_nothing_to_roll_back_to_after_the_first_publish(
 def test_a_published_version_can_be_promoted_again(
     registry: Registry, versions: list[str], store: GenerationStore
 ) -> None:
+    registry.write_verdict(versions[0], {"passed": True})
     first = publish(registry, store)
     publish(registry, store, versions[1])
     assert publisher.promote(registry, versions[0], store, TENANT, SILENT).generation == first.generation
     assert publisher.roll_back(registry, store, TENANT, SILENT).model_version == versions[1]
+
+
+@pytest.mark.parametrize(("verdict", "said"), [(None, "was not asked about"), ({"passed": False}, "refused")])
+def test_a_version_that_did_not_pass_the_gate_is_promoted_by_force_alone(
+    verdict: dict[str, bool] | None, said: str, registry: Registry, versions: list[str], store: GenerationStore
+) -> None:
+    if verdict is not None:
+        registry.write_verdict(versions[0], verdict)
+    first = publish(registry, store)
+    second = publish(registry, store, versions[1])
+    with pytest.raises(PreconditionError, match=f"the gate {said}"):
+        publisher.promote(registry, versions[0], store, TENANT, SILENT)
+    assert store.overview(TENANT).live_generation == second.generation
+    forced = publisher.promote(registry, versions[0], store, TENANT, SILENT, force=True)
+    assert forced.generation == first.generation
 
 
 def test_a_version_that_is_not_published_cannot_be_promoted(
@@ -288,7 +304,7 @@ def test_moves_through_a_server_end_in_the_same_state(
 
     async def move() -> list[int]:
         server = Store.open(patient(redis_url))
-        moved = [await server.models.roll_back(TENANT), await server.models.promote(TENANT, versions[1])]
+        moved = [await server.models.roll_back(TENANT), await server.models.promote(TENANT, versions[1], force=True)]
         await server.models.sweep(TENANT)
         await server.aclose()
         return [record.generation for record in moved]
