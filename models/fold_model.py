@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.errors import ArtifactError
+
+LIKENESS_SHIFT = 1e-3
+"""Likeness, 0 … 1, is told as the logarithm of 1 + likeness / this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,9 @@ class FoldWeights:
 
     collaborative: float
     neighbors: float
-    bought: float = 0.0
-    viewed: float = 0.0
-    unlisted: float = 0.0
+    bought: float
+    viewed: float
+    unlisted: float
 
 
 SIGNALS = tuple(field.name for field in fields(FoldWeights))
@@ -112,10 +116,17 @@ def decode_fold_model(content: bytes, name: str) -> FoldModel:
 def _weights_in(metrics: Mapping[str, Any]) -> FoldWeights:
     """Give what a training learned of fresh events, or, as earlier releases did, what its blend says of new items."""
     if "fold" in metrics:
-        return FoldWeights(**{name: metrics["fold"]["weights"][name] for name in SIGNALS})
+        return _weights_of(metrics["fold"]["weights"])
     weights = metrics["ranker"]["weights"]["new"]
     # What was learned from few labels may be of the wrong sign; likeness never speaks against an item.
-    return FoldWeights(max(0.0, weights["collaborative"]), max(0.0, weights["neighbors"]))
+    return _weights_of({name: max(0.0, weights[name]) for name in ("collaborative", "neighbors")})
+
+
+def _weights_of(settings: Mapping[str, Any]) -> FoldWeights:
+    """Read weights; earlier releases told two, and took an item for wholly alike to itself."""
+    itself = float(settings["neighbors"]) * math.log1p(1 / LIKENESS_SHIFT)
+    told = {"bought": itself, "viewed": itself, "unlisted": 0.0} | settings
+    return FoldWeights(**{name: float(told[name]) for name in SIGNALS})
 
 
 def _assemble(item_factors: NDArray[np.float32], settings: Mapping[str, Any]) -> FoldModel:
@@ -124,7 +135,7 @@ def _assemble(item_factors: NDArray[np.float32], settings: Mapping[str, Any]) ->
         events={name: EventScale(float(weight), float(days)) for name, (weight, days) in settings["events"].items()},
         regularization=float(settings["regularization"]),
         confidence_scale=float(settings["confidence_scale"]),
-        weights=FoldWeights(**{name: float(settings.get(name, 0.0)) for name in SIGNALS}),
+        weights=_weights_of(settings),
         list_size=int(settings["list_size"]),
         room_for_new=int(settings["room_for_new"]),
     )

@@ -24,7 +24,7 @@ from models.candidates import (
     Source,
 )
 from models.events import PURCHASE
-from models.fold_model import SIGNALS, FoldModel
+from models.fold_model import LIKENESS_SHIFT, SIGNALS, FoldModel
 from models.item_model import EVERYONE, ItemModel
 from models.profile import ProfileEvent
 
@@ -32,8 +32,6 @@ EXACT_ITEMS = 50_000
 """Up to this size every item of the catalogue is scored; beyond, those that may matter (see :meth:`Folder.pool`)."""
 
 _SECONDS_PER_DAY = 86_400
-_LIKENESS_SHIFT = 1e-3
-"""As in the training's feature of neighbours, whose weight is used here."""
 _SMALLEST, _LARGEST = 1e-5, 1 - 1e-4
 
 
@@ -78,7 +76,7 @@ class Folder:
         gram[np.diag_indices_from(gram)] += model.regularization
         self._inverse = np.linalg.inv(gram)
         self._prior = _log_odds(items.popularity * _shown_share(items))
-        self._weights = np.array(astuple(model.weights))
+        self._weights: tuple[float, ...] = astuple(model.weights)
 
     @property
     def item_factors(self) -> NDArray[np.float32]:
@@ -173,7 +171,10 @@ class Folder:
         fresh (n, len(SIGNALS)) adds to them with the weights of the model.
         """
         near = self._likeness(history, is_known=published is not None)
-        return self._before(rows, published or EMPTY_LIST), _signals(rows, scores, history, near, published)
+        signals = np.zeros((len(rows), len(SIGNALS)))
+        for column, (places, values) in enumerate(_signals(rows, scores, history, near, published)):
+            signals[places, column] = values
+        return self._before(rows, published or EMPTY_LIST), signals
 
     def _list(
         self,
@@ -185,7 +186,11 @@ class Folder:
         """Rank some items, ``rows`` ascending with their scores, and keep the best."""
         base = published or EMPTY_LIST
         near = self._likeness(history, is_known=published is not None)
-        odds = self._before(rows, base) + _signals(rows, scores, history, near, published) @ self._weights
+        odds = self._before(rows, base)
+        for weight, (places, values) in zip(
+            self._weights, _signals(rows, scores, history, near, published), strict=True
+        ):
+            odds[places] += weight * values
         odds[np.searchsorted(rows, history.rows[history.weights < 0])] = -np.inf
         bought = np.zeros(len(rows), dtype=bool)
         was_bought = (base.candidates["source"] & BOUGHT_FLAG) != 0
@@ -232,18 +237,19 @@ def _signals(
     history: FreshHistory,
     near: _Likeness,
     published: CandidateList | None,
-) -> NDArray[np.float64]:
-    """Say what is fresh of each item, one column for each of SIGNALS."""
+) -> Sequence[tuple[NDArray[np.int64] | slice, NDArray[np.floating]]]:
+    """Say what is fresh: for each of SIGNALS the places in ``rows`` where it is something, and what it is there."""
     own = np.searchsorted(rows, history.rows)
-    signals = np.zeros((len(rows), len(SIGNALS)))
-    signals[:, 0] = np.clip(scores, -1, 2)
-    signals[np.searchsorted(rows, near.rows), 1] = np.log1p(near.shares / _LIKENESS_SHIFT)
-    signals[own, 1] = 0
-    signals[own[history.bought], 2] = 1
-    signals[own[~history.bought], 3] = 1
-    listed = (published or EMPTY_LIST).candidates["row"]
-    signals[own[~np.isin(history.rows, listed)], 4] = 1
-    return signals
+    others = ~np.isin(near.rows, history.rows, assume_unique=True)
+    listed = np.isin(history.rows, (published or EMPTY_LIST).candidates["row"])
+    ones = np.ones(len(own))
+    return (
+        (slice(None), np.clip(scores, -1, 2)),
+        (np.searchsorted(rows, near.rows[others]), np.log1p(near.shares[others] / LIKENESS_SHIFT)),
+        (own[history.bought], ones[history.bought]),
+        (own[~history.bought], ones[~history.bought]),
+        (own[~listed], ones[~listed]),
+    )
 
 
 def _best(odds: NDArray[np.float64], bought: NDArray[np.bool_], size: int, room_for_new: int) -> NDArray[np.int64]:

@@ -15,28 +15,32 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from models.candidates import EMPTY_LIST, CandidateList
-from models.fold_model import SIGNALS, FoldWeights
+from models.fold_model import SIGNALS, FoldWeights, fold_model
 from models.folding import Folder, FreshHistory
+from models.item_model import ItemModel
 from models.profile import ProfileEvent
 from training.config import TrainingConfiguration
 from training.event_store import Columns, EventStore
+from training.features import Cutoff
+from training.labels import draw_labels
+from training.ranking import ListMaker
 from training.windows import Window
 
-REPLAYED_CUSTOMERS = 2_000
+REPLAYED_CUSTOMERS = 1_000
 """Customers whose window is replayed, at most: six weights are learned from them."""
 
-SENSIBLE = FoldWeights(collaborative=3.0, neighbors=0.3)
+SENSIBLE = FoldWeights(collaborative=2.0, neighbors=0.05, bought=1.0, viewed=0.3, unlisted=1.0)
 """Weights held to as far as the labels do not speak otherwise; with no labels at all, the weights."""
 
-_TRUST = 3.0
+_TRUST = 1_000.0
+"""How strongly, as the inverse variance of a Gaussian prior: candidates of one customer are not so many witnesses."""
+
 _LEAST_SCALE = 0.1
 _EARLIEST, _LATEST = 0.02, 0.5
 """Parts of the window that lie before a customer's cut."""
 
 _BEST = 100
 """Items that the factors like best, which are examples beside those that a large catalogue is searched in."""
-
-_CUSTOMERS_PER_CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,21 @@ class LearnedFold:
         return asdict(self) | {"weights": {name: round(value, 4) for name, value in asdict(self.weights).items()}}
 
 
-def events_within(store: EventStore, window: Window, customer_rows: NDArray[np.int64]) -> Columns:
+def learn_fold(store: EventStore, cutoff: Cutoff, items: ItemModel, maker: ListMaker, window: Window) -> LearnedFold:
+    """Replay a window of which nothing was known at the cutoff, for customers drawn from those who bought in it."""
+    configuration = maker.configuration
+    _, rows, _ = draw_labels(store, configuration, window, REPLAYED_CUSTOMERS)
+    if len(rows) == 0:
+        return LearnedFold(SENSIBLE)
+    folder = Folder(fold_model(cutoff.factors.items, configuration.for_manifest(), SENSIBLE), items)
+    table = maker.table(rows, store.ids_at("customers", rows))
+    is_known = np.diff(cutoff.interactions.matrix.indptr)[rows] > 0
+    lists = [table.list_at(place) if known else None for place, known in enumerate(is_known.tolist())]
+    told = replay(_events_within(store, window, rows), rows, list(items.vocabulary), folder, window, configuration)
+    return learn_fold_weights(folder, told, lists)
+
+
+def _events_within(store: EventStore, window: Window, customer_rows: NDArray[np.int64]) -> Columns:
     """Take what customers did in a window: ``customer``, ``item``, ``type`` and ``seconds``, by customer and time."""
     return store.table(
         """SELECT customer, item, type, seconds FROM events
@@ -110,12 +128,10 @@ def learn_fold_weights(folder: Folder, replayed: Replay, published: Sequence[Can
     Customers without fresh events, or who bought nothing afterwards, teach nothing.
     """
     parts = list(_examples(folder, replayed, published))
-    labels = np.concatenate([part[2] for part in parts]) if parts else np.empty(0)
+    labels = np.concatenate([part[1] for part in parts]) if parts else np.empty(0)
     if not labels.any():
         return LearnedFold(SENSIBLE)
-    odds, signals = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    listed = np.concatenate([part[3] for part in parts])
-    weights = _fit(np.column_stack((signals, listed, 1 - listed, odds)), labels)
+    weights = _fit(np.concatenate([part[0] for part in parts]), labels)
     # Lists are ordered on the scale of their own log-odds, whatever that is.
     learned = FoldWeights(*(weights[: len(SIGNALS)] / weights[-1]).tolist())
     return LearnedFold(learned, len(parts), len(labels), int(labels.sum()))
@@ -123,46 +139,58 @@ def learn_fold_weights(folder: Folder, replayed: Replay, published: Sequence[Can
 
 def _examples(
     folder: Folder, replayed: Replay, published: Sequence[CandidateList | None]
-) -> Iterator[tuple[NDArray[np.float64], ...]]:
-    """Give, customer by customer, log-odds, signals, labels and whether it is listed of the items that may matter."""
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Give, customer by customer, the columns that :func:`_fit` wants and the labels of the items that may matter."""
     telling = [
         place
         for place, (history, bought) in enumerate(zip(replayed.histories, replayed.bought, strict=True))
         if len(history.rows) and len(bought)
     ]
-    for start in range(0, len(telling), _CUSTOMERS_PER_CHUNK):
-        places = telling[start : start + _CUSTOMERS_PER_CHUNK]
-        vectors = folder.vectors([replayed.histories[place] for place in places])
-        for place, scores in zip(places, vectors @ folder.item_factors.T, strict=True):
-            history = replayed.histories[place]
-            best = np.argpartition(-scores, min(_BEST, len(scores)) - 1)[:_BEST]
-            rows = np.union1d(folder.pool(history, published[place]), best)
-            rows = np.setdiff1d(rows, history.rows[history.weights < 0], assume_unique=True)
-            odds, signals = folder.odds(rows, scores[rows], history, published[place])
-            listed = (published[place] or EMPTY_LIST).candidates["row"]
-            yield odds, signals, _marked(rows, replayed.bought[place]), _marked(rows, listed)
+    vectors = folder.vectors([replayed.histories[place] for place in telling])
+    for place, vector in zip(telling, vectors, strict=True):
+        history, base = replayed.histories[place], published[place]
+        rows = _rows_of(folder, vector, history, base)
+        odds, signals = folder.odds(rows, folder.item_factors[rows] @ vector, history, base)
+        listed = _marked(rows, (base or EMPTY_LIST).candidates["row"])
+        kept = ~np.isin(rows, history.rows[history.weights < 0])
+        columns = np.column_stack((signals, listed, 1 - listed, odds)).astype(np.float32)
+        yield columns[kept], _marked(rows, replayed.bought[place])[kept]
+
+
+def _rows_of(
+    folder: Folder, vector: NDArray[np.float32], history: FreshHistory, published: CandidateList | None
+) -> NDArray[np.int64]:
+    """Give the rows that a large catalogue is searched in, and in one that is scored whole the factors' best."""
+    pool = folder.pool(history, published)
+    if not folder.is_exact:
+        return pool
+    scores = folder.item_factors @ vector
+    return np.union1d(pool, np.argpartition(-scores, min(_BEST, len(scores)) - 1)[:_BEST])
 
 
 def _marked(rows: NDArray[np.int64], chosen: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.isin(rows, chosen).astype(np.float64)
 
 
-def _fit(columns: NDArray[np.float64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fit a logistic regression with a Gaussian prior around the sensible weights of the signals.
+def _fit(columns: NDArray[np.float32], labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit a logistic regression with a Gaussian prior around the sensible weights, on the scale of the log-odds.
 
     ``columns`` (e, len(SIGNALS) + 3): the signals; whether an item is listed, and whether not, for published log-odds
     speak of a whole window and of what is listed; those log-odds, for trees make them steeper than what happens.
     """
-    prior = np.array([*asdict(SENSIBLE).values(), 0.0, 0.0, 1.0])
-    trust = np.array([_TRUST] * len(SIGNALS) + [0.0, 0.0, 0.0])
+    sensible, count = np.array([*asdict(SENSIBLE).values()]), len(SIGNALS)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         logits = columns @ weights
-        away = weights - prior
-        value = np.logaddexp(0, np.where(labels > 0, -logits, logits)).sum() + 0.5 * trust @ away**2
-        return float(value), columns.T @ (expit(logits) - labels) + trust * away
+        away = weights[:count] - weights[-1] * sensible
+        value = np.logaddexp(0, np.where(labels > 0, -logits, logits)).sum() + 0.5 * _TRUST * away @ away
+        gradient = columns.T @ (expit(logits) - labels)
+        gradient[:count] += _TRUST * away
+        gradient[-1] -= _TRUST * away @ sensible
+        return float(value), gradient
 
     likeness = [(0.0, None) if name in {"collaborative", "neighbors"} else (None, None) for name in SIGNALS]
     bounds = [*likeness, (None, None), (None, None), (_LEAST_SCALE, None)]
-    found: NDArray[np.float64] = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds).x
+    start = np.array([*sensible, 0.0, 0.0, 1.0])
+    found: NDArray[np.float64] = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return found

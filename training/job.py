@@ -13,8 +13,6 @@ from models.artifact import ArtifactWriter
 from models.backtest import Backtest
 from models.erasures import ErasureList, recognises
 from models.errors import InvalidInputError
-from models.fold_model import fold_model
-from models.folding import Folder
 from models.item_model import ItemModel
 from models.manifest import Manifest
 from models.progress import Progress, SilentProgress
@@ -30,7 +28,7 @@ from training.evaluation import EvaluationSetting, evaluate
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff, item_statistics
 from training.files import find_files
-from training.fresh import REPLAYED_CUSTOMERS, SENSIBLE, LearnedFold, events_within, learn_fold_weights, replay
+from training.fresh import SENSIBLE, LearnedFold, learn_fold
 from training.interactions import load_interactions
 from training.labels import draw_labels, labels_of
 from training.learned.tree_learner import TooLittleToLearnError, TreeLearner, reason_against
@@ -264,20 +262,9 @@ class _Run:
 
     def _learn_fold(self, cutoff: Cutoff, neighbors: ItemNeighbors, ranker: Ranker, window: Window) -> None:
         """Learn how far fresh events move these lists, by replaying the window of a sample of its customers."""
-        _, rows, _ = draw_labels(self._store, self._configuration, window, REPLAYED_CUSTOMERS)
-        if len(rows) == 0:
-            return
-        with self._progress.stage("replay", len(rows)) as stage:
-            model = fold_model(cutoff.factors.items, self._configuration.for_manifest(), SENSIBLE)
-            folder = Folder(model, self._items_at(cutoff, neighbors))
-            table = ListMaker(ranker, self._configuration).table(rows, self._store.ids_at("customers", rows))
-            is_known = np.diff(cutoff.interactions.matrix.indptr)[rows] > 0
-            lists = [table.list_at(place) if known else None for place, known in enumerate(is_known.tolist())]
-            events = events_within(self._store, window, rows)
-            item_ids = self._store.ids("items")
-            replayed = replay(events, rows, item_ids, folder, window, self._configuration)
-            self._fold = learn_fold_weights(folder, replayed, lists)
-            stage.advance(len(rows))
+        with self._progress.stage("replay", None):
+            maker, items = ListMaker(ranker, self._configuration), self._items_at(cutoff, neighbors)
+            self._fold = learn_fold(self._store, cutoff, items, maker, window)
 
     def _evaluation(self) -> dict[str, Any]:
         """Give the evaluation in the last window that judged, those in the earlier ones within it."""
@@ -298,10 +285,8 @@ class _Run:
         sizes = configuration.sources
         with self._progress.stage("fit", None):
             start, sweeps = self._start_at(cut, shape)
-            self._factors, self._fitted_until = (
-                fit(interactions.matrix, start, configuration.factors, sweeps, threads),
-                cut,
-            )
+            self._factors = fit(interactions.matrix, start, configuration.factors, sweeps, threads)
+            self._fitted_until = cut
             neighbors = learn_neighbors(interactions, configuration.neighbors_per_item, configuration.seed, threads)
         proposers = (
             Neighbors(neighbors, sizes.neighbors),

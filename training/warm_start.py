@@ -33,13 +33,14 @@ class EarlierFactors:
 def earlier_factors(registry: Registry, cut: int, factors: int) -> EarlierFactors | None:
     """Find the newest model with factors of that length that knows nothing from the second ``cut`` on.
 
+    One that knows all that can be known before it would make the same events give another model, and is left out.
     None when the registry has none. A model whose files are damaged is passed over: a start is not worth a failure.
     """
     for version in registry.versions():
         try:
             manifest = registry.manifest(version)
             last = int(manifest.last_event_time.astimezone(UTC).timestamp())
-            if last >= cut or manifest.configuration["factors"]["factors"] != factors:
+            if last >= cut - 1 or manifest.configuration["factors"]["factors"] != factors:
                 continue
             artifact = registry.open(version)
             return EarlierFactors(version, last, list(artifact.items().vocabulary), artifact.factors())

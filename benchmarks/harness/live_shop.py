@@ -5,11 +5,13 @@ what was done since is in it.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import numpy as np
 
 from models.candidates import CANDIDATE, NO_EVIDENCE, CandidateTable, Source
+from models.fold_model import FoldWeights
 from models.item_model import EVERYONE, ItemModel
 from models.registry import Registry
 from models.vocabulary import Vocabulary
@@ -19,6 +21,9 @@ LIST_SIZE = 100
 FACTORS = 64
 LAST_EVENT = datetime(2026, 1, 1, tzinfo=UTC)
 _NEIGHBORS = 20
+_STRONG = FoldWeights(collaborative=5.0, neighbors=2.0, bought=1.0, viewed=1.0, unlisted=1.0)
+"""So that one event shows, as if trees had ranked: what is measured is when lists change, not how well."""
+
 _CHUNK = 10_000
 
 
@@ -54,8 +59,7 @@ def write_model(registry: Registry, items: int, customers: int) -> str:
                 "list_size": LIST_SIZE,
                 "new_share": 0.3,
             },
-            # Strong, so that one event shows: what is measured is when, not how well.
-            metrics={"ranker": {"weights": {"new": {"collaborative": 5.0, "neighbors": 2.0}}}},
+            metrics={"ranker": {"kind": "learned"}, "fold": {"weights": asdict(_STRONG)}},
         ).model_version
     registry.promote(version)
     return version

@@ -47,7 +47,7 @@ def items() -> ItemModel:
 
 def fold_model(list_size: int = LIST_SIZE, room_for_new: int = 4) -> FoldModel:
     scales = {name: EventScale(event["weight"], event["half_life_days"]) for name, event in EVENTS.items()}
-    return FoldModel(factors(), scales, 2.0, 10.0, FoldWeights(2.0, 0.3), list_size, room_for_new)
+    return FoldModel(factors(), scales, 2.0, 10.0, FoldWeights(2.0, 0.3, 2.0, 2.0, 1.0), list_size, room_for_new)
 
 
 def write_foldable(
