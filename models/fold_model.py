@@ -125,7 +125,7 @@ def _weights_in(metrics: Mapping[str, Any]) -> FoldWeights:
 def _weights_of(settings: Mapping[str, Any]) -> FoldWeights:
     """Read weights; earlier releases told two, and took an item for wholly alike to itself."""
     itself = float(settings["neighbors"]) * math.log1p(1 / LIKENESS_SHIFT)
-    told = {"bought": itself, "viewed": itself, "unlisted": 0.0} | settings
+    told = {"bought": itself, "viewed": itself, "unlisted": 0.0, **settings}
     return FoldWeights(**{name: float(told[name]) for name in SIGNALS})
 
 

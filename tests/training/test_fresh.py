@@ -19,7 +19,7 @@ from training.windows import Window
 NOW = LAST_EVENT_TIME + timedelta(days=1)
 FIRST = int(LAST_EVENT_TIME.timestamp())
 DAY = 86_400
-LISTED = candidate_list([candidate(row, 0.3 - row / 100) for row in range(6)])
+LISTED = candidate_list([candidate(0, 0.9), *(candidate(row, 0.1) for row in range(1, 6))])
 
 
 @pytest.fixture
@@ -28,9 +28,10 @@ def folder() -> Folder:
 
 
 def replayed(folder: Folder, fates: Sequence[tuple[int, int]], event_type: str = "purchase") -> Replay:
-    """Let each customer do something to the first item, and buy the second afterwards."""
+    """Let each customer do something to the first item and buy the second afterwards, nine of ten item 0 as well."""
     histories = [folder.history([ProfileEvent(event_type, item_id(did), "", NOW)], NOW) for did, _ in fates]
-    return Replay(histories, [np.array([bought]) for _, bought in fates])
+    bought = [np.array([0, item] if number % 10 else [item]) for number, (_, item) in enumerate(fates)]
+    return Replay(histories, bought)
 
 
 def learned(folder: Folder, told: Replay, published: CandidateList | None = LISTED) -> LearnedFold:
@@ -38,14 +39,14 @@ def learned(folder: Folder, told: Replay, published: CandidateList | None = LIST
 
 
 def test_a_purchase_counts_for_an_item_that_is_bought_again(folder: Folder) -> None:
-    again = learned(folder, replayed(folder, [(number % 6, number % 6) for number in range(60)]))
-    never = learned(folder, replayed(folder, [(number % 6, (number + 1) % 6) for number in range(60)]))
+    again = learned(folder, replayed(folder, [(1 + number % 5, 1 + number % 5) for number in range(60)]))
+    never = learned(folder, replayed(folder, [(1 + number % 5, 1 + (number + 1) % 5) for number in range(60)]))
     assert again.weights.bought > SENSIBLE.bought > never.weights.bought
-    assert (again.customers, again.purchases) == (60, 60)
+    assert (again.customers, again.purchases) == (60, 114)
 
 
 def test_a_view_counts_for_an_item_that_is_bought_then(folder: Folder) -> None:
-    told = replayed(folder, [(number % 6, number % 6) for number in range(60)], "view")
+    told = replayed(folder, [(1 + number % 5, 1 + number % 5) for number in range(60)], "view")
     assert learned(folder, told).weights.viewed > SENSIBLE.viewed
 
 
@@ -55,7 +56,7 @@ def test_what_the_published_list_lacked_is_learned_by_itself(folder: Folder) -> 
 
 
 def test_likeness_never_speaks_against_an_item(folder: Folder) -> None:
-    told = replayed(folder, [(12, number % 6) for number in range(60)])
+    told = replayed(folder, [(12, 1 + number % 5) for number in range(60)])
     weights = learned(folder, told).weights
     assert weights.neighbors >= 0
     assert weights.collaborative >= 0
@@ -71,7 +72,7 @@ def test_without_purchases_the_sensible_weights_stay(folder: Folder, published: 
 def test_what_was_learned_is_told_by_name(folder: Folder) -> None:
     told = learned(folder, replayed(folder, [(1, 1), (2, 3)])).describe()
     assert tuple(told["weights"]) == SIGNALS
-    assert told["purchases"] == 2
+    assert told["purchases"] == 3
 
 
 def test_a_window_is_cut_so_that_no_history_knows_what_is_foretold(folder: Folder) -> None:
