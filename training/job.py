@@ -206,6 +206,7 @@ class _Run:
             self._why_not_learned = {"not_learned": error.problem}
         self._learner = BlendLearner(self._store, self._configuration, self._progress)
         self._factors = None
+        self._fitted_until = 0
         self._evaluations.clear()
         return self._learn_all()
 
