@@ -174,6 +174,10 @@ bench-push: $(INSTALLED) ## A simulated week of pushes to 10 thousand customers:
 bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its customers, and customers of two ids
 	@$(RUN) benchmarks.bench_customers
 
+.PHONY: bench-audience
+bench-audience: $(INSTALLED) ## The best 10 thousand of a million customers for an offer: seconds, memory, brute force
+	@$(RUN) benchmarks.bench_audience
+
 .PHONY: bench-quality
 bench-quality: $(INSTALLED) ## Quality on published data against papers and trivial lists (DATA=the folder with the sets)
 	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"

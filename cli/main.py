@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import (
+    audience,
     catalog_groups,
     customers_group,
     demo_command,
@@ -49,6 +50,7 @@ for module in (
     online,
     worker,
     offers,
+    audience,
     events,
     catalog_groups,
     customers_group,

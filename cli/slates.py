@@ -62,6 +62,8 @@ _TRACES = {
     TraceRule.TRACE_RULE_CATEGORY_LIMIT: "there is enough of its category",
     TraceRule.TRACE_RULE_BUDGET: "no unit of its budget is free",
     TraceRule.TRACE_RULE_HOLDOUT: "an experiment holds the customer out",
+    TraceRule.TRACE_RULE_CAP: "one of its caps is reached",
+    TraceRule.TRACE_RULE_ELIGIBILITY: "its condition does not hold for the customer",
 }
 
 _FALLBACKS = {

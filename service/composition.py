@@ -18,7 +18,9 @@ from models.errors import DangolError, UnavailableError
 from models.registry import Registry
 from service.handlers.admission import Admission
 from service.handlers.api import EARLY_SERVICES, SERVICE_NAMES, Api
+from service.handlers.audience_handlers import AudienceHandlers
 from service.handlers.caller import Caller
+from service.handlers.candidate_indexes import CandidateIndexes
 from service.handlers.caps import Caps
 from service.handlers.catalog_handlers import CatalogHandlers
 from service.handlers.customer_handlers import CustomerHandlers
@@ -40,6 +42,7 @@ from service.handlers.telemetry import Telemetry
 from service.metrics_server import serving_metrics
 from service.redis_access import event_log_settings, redis_settings
 from service.settings import Settings
+from service.store.candidate_scan import index_candidates
 from service.store.connection import RedisSettings
 from service.store.event_log import EventLogSettings
 from service.store.health import RedisHealth
@@ -61,6 +64,7 @@ class Parts:
     snapshots: Snapshots
     reads: CustomerReads
     caps: Caps
+    indexes: CandidateIndexes
     housekeeping: Housekeeping
     exposures: Exposures
     metrics: CollectorRegistry
@@ -91,6 +95,7 @@ async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
                     yield Running(parts, tasks, metrics_port)
                     await parts.exposures.flush()
                 finally:
+                    await parts.indexes.aclose()
                     parts.telemetry.flush()
 
 
@@ -115,6 +120,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     reservations = Reservations(store.budgets, store.links, snapshots, settings.read_timeout, settings.write_timeout)
     caps = Caps(store.caps, snapshots, settings.tenant, settings.read_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
+    indexes = CandidateIndexes(partial(index_candidates, store.blocking), settings.audience_lifetime)
     api = Api(
         offers=OfferHandlers(snapshots, reads, reservations, caps, exposures, store.models.sample_customers),
         events=EventHandlers(
@@ -141,6 +147,7 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
             ),
             settings.write_timeout,
         ),
+        audiences=AudienceHandlers(snapshots, reads, caps, indexes),
         pushes=PushHandlers(
             store.pushes,
             PushJudge(store.pushes, reservations, caps, settings.write_timeout),
@@ -156,7 +163,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     )
     telemetry.watch(admission, lambda: snapshots.generation, lambda: snapshots.age)
     dispatcher = Dispatcher(api.methods(), _local_caller(settings.tenant), admission, telemetry)
-    return Parts(dispatcher, health, admission, snapshots, reads, caps, housekeeping, exposures, registry, telemetry)
+    return Parts(
+        dispatcher, health, admission, snapshots, reads, caps, indexes, housekeeping, exposures, registry, telemetry
+    )
 
 
 @contextlib.contextmanager

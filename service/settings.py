@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     probe_interval: Seconds = Field(0.1, description="Seconds between two looks whether a lost Redis is back")
     poll_interval: Seconds = Field(0.25, description="Seconds between two looks for a new model or catalogue")
 
+    audience_lifetime: Seconds = Field(
+        600.0, description="Seconds for which audiences are found by what was read of all lists; then it is read anew"
+    )
+
     event_id_days: Days = Field(7.0, description="Days for which an event sent again under its id counts once")
     profile_days: Days = Field(180.0, description="Days after which a customer of whom nothing is heard is forgotten")
     archive: str = Field(

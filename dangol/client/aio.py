@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from grpc_health.v1 import health_pb2
 
+from dangol.client.aio_audiences import AsyncAudienceCalls
 from dangol.client.aio_catalog import AsyncCatalogCalls
 from dangol.client.aio_customers import AsyncCustomerCalls
 from dangol.client.aio_pushes import AsyncPushCalls
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from dangol.v1.offer_service_pb2_grpc import OfferServiceAsyncStub
 
 
-class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls, AsyncPushCalls):
+class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls, AsyncAudienceCalls, AsyncPushCalls):
     """Speaks to a Dangol server from asyncio code; make it inside the event loop that uses it.
 
     ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from grpc_health.v1 import health_pb2
 
+from dangol.client.audiences import AudienceCalls
 from dangol.client.calls import HEALTH_METHOD
 from dangol.client.catalog import CatalogCalls
 from dangol.client.customers import CustomerCalls
@@ -44,7 +45,7 @@ from dangol.v1.offer_service_pb2 import (
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 
 
-class Client(CatalogCalls, CustomerCalls, PushCalls):
+class Client(CatalogCalls, CustomerCalls, AudienceCalls, PushCalls):
     """Speaks to a Dangol server from ordinary code; safe to share between threads.
 
     ``target`` is ``host:port``, or any name that gRPC resolves, such as ``dns:///dangol.internal:7411``: calls are

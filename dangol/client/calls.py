@@ -59,6 +59,17 @@ class Calls:
         except grpc.RpcError as failure:
             raise error_of(cast("FailedCall", failure), self.target) from None
 
+    def _answers(
+        self, method: grpc.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
+    ) -> Iterator[ResponseT]:
+        call = method(request, timeout=timeout)
+        try:
+            yield from call
+        except grpc.RpcError as failure:
+            raise error_of(cast("FailedCall", failure), self.target) from None
+        finally:
+            call.cancel()
+
     def _call(
         self, method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float
     ) -> ResponseT:
@@ -122,6 +133,18 @@ class AsyncCalls:
                 yield response
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.target) from None
+
+    async def _answers(
+        self, method: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float | None
+    ) -> AsyncIterator[ResponseT]:
+        call = method(request, timeout=timeout)
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self.target) from None
+        finally:
+            call.cancel()
 
     async def _call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT], request: RequestT, timeout: float

@@ -159,6 +159,10 @@ class _TraceRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TraceRule.V
     """Says that one of its caps is reached, or that nobody could be asked whether it is."""
     TRACE_RULE_ELIGIBILITY: _TraceRule.ValueType  # 21
     """Says that its eligibility does not hold for this customer, here and now, on none of its items."""
+    TRACE_RULE_QUIET_HOURS: _TraceRule.ValueType  # 22
+    """Says that it is quiet on the channel by the customer's clock, as the placement rules. Only where the shop begins: FindAudience, pushes."""
+    TRACE_RULE_BOUGHT: _TraceRule.ValueType  # 23
+    """Says that the customer bought its items, and the placement does not welcome that. Only where one offer or item is asked about: FindAudience, pushes."""
 
 class TraceRule(_TraceRule, metaclass=_TraceRuleEnumTypeWrapper):
     """Names why an offer is not in a slate."""
@@ -207,6 +211,10 @@ TRACE_RULE_CAP: TraceRule.ValueType  # 20
 """Says that one of its caps is reached, or that nobody could be asked whether it is."""
 TRACE_RULE_ELIGIBILITY: TraceRule.ValueType  # 21
 """Says that its eligibility does not hold for this customer, here and now, on none of its items."""
+TRACE_RULE_QUIET_HOURS: TraceRule.ValueType  # 22
+"""Says that it is quiet on the channel by the customer's clock, as the placement rules. Only where the shop begins: FindAudience, pushes."""
+TRACE_RULE_BOUGHT: TraceRule.ValueType  # 23
+"""Says that the customer bought its items, and the placement does not welcome that. Only where one offer or item is asked about: FindAudience, pushes."""
 Global___TraceRule: _TypeAlias = TraceRule  # noqa: Y015
 
 class _Fallback:

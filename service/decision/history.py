@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, CandidateList
 from models.events import CART, CLICK, DISMISS, IMPRESSION, PURCHASE, REDEEM, VIEW
+from models.offers import Rebuys
 from models.profile import Profile
 from service.decision.slots import Slots
 
@@ -47,6 +49,20 @@ def read_history(profile: Profile, slots: Slots) -> History:
         elif kind == DISMISS:
             history.dismissed_slots.add(slot)
     return history
+
+
+def unwelcome_slots(rebuys: Rebuys, own: CandidateList | None, history: History, trained_until: float) -> set[int]:
+    """Give the slots that a rule on rebuys keeps out. ``trained_until`` (seconds since 1970) is the model's."""
+    if rebuys is Rebuys.ALLOWED:
+        return set()
+    if rebuys is Rebuys.LATER:
+        return history.bought_after(trained_until)
+    blocked = set(history.bought)
+    if own is not None:
+        blocked.update(packed for packed in own.evidence_rows.tolist() if not packed & VIEWED_FLAG)
+        bought = (own.candidates["source"] & BOUGHT_FLAG) != 0
+        blocked.update(own.candidates["row"][bought].tolist())
+    return blocked
 
 
 def untaken_impressions(profile: Profile, since: float) -> dict[tuple[str, str], int]:

@@ -70,6 +70,16 @@ class ItemFacts:
             found = self._covered[key] = np.fromiter(self._first_covered(item_filter, condition), dtype=np.uint32)
         return found
 
+    def every_covered(self, item_filter: ItemFilter, condition: Condition | None) -> Iterator[int]:
+        """Give the slots of all items that a filter covers and on which a condition may hold, in no order.
+
+        Unlike :meth:`covered` it makes no slots, so that other threads may call it.
+        """
+        for item_id, item in self._items.items():
+            slot = self._slots.find(item_id) if item_filter.covers(item) else None
+            if slot is not None and (condition is None or not self.refutes(condition, slot)):
+                yield slot
+
     def _verdict(self, condition: Condition, slot: int) -> bool | None:
         key = (condition, slot)
         if key not in self._verdicts:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import NamedTuple
 
-from models.candidates import BOUGHT_FLAG, VIEWED_FLAG
+from models.candidates import BOUGHT_FLAG
 from models.offers import Offer, Rebuys
 from service.decision.arbitration import Arbiter, Contender, Factors
 from service.decision.arrangement import AppliedRule, arrange
 from service.decision.candidate_stream import Ranked, context_strengths, stream_candidates
 from service.decision.explanation import Explainer
-from service.decision.history import read_history
+from service.decision.history import read_history, unwelcome_slots
 from service.decision.indexed_offer import IndexedOffer
 from service.decision.interleaving import team_draft
 from service.decision.offer_index import OfferView
@@ -142,17 +142,7 @@ class Decision:
 
     def unwelcome(self, rebuys: Rebuys) -> set[int]:
         """Give the slots that a placement's rule on rebuys keeps out, besides candidates with BOUGHT_FLAG."""
-        if rebuys is Rebuys.ALLOWED:
-            return set()
-        if rebuys is Rebuys.LATER:
-            return self._history.bought_after(self._snapshot.model.trained_until)
-        blocked = set(self._history.bought)
-        own = self._customer.candidates
-        if own is not None:
-            blocked.update(packed for packed in own.evidence_rows.tolist() if not packed & VIEWED_FLAG)
-            bought = (own.candidates["source"] & BOUGHT_FLAG) != 0
-            blocked.update(own.candidates["row"][bought].tolist())
-        return blocked
+        return unwelcome_slots(rebuys, self._customer.candidates, self._history, self._snapshot.model.trained_until)
 
     def _pass(self, slate: SlateQuery) -> list[Choice]:
         """Take what comes, until the slate is full."""

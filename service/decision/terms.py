@@ -38,6 +38,8 @@ class TraceRule(IntEnum):
     HOLDOUT = 19
     CAP = 20
     ELIGIBILITY = 21
+    QUIET_HOURS = 22
+    BOUGHT = 23
 
 
 _NO_ITEM = -1

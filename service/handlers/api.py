@@ -7,6 +7,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
 from dangol.v1 import (
+    audience_service_pb2,
     catalog_service_pb2,
     customer_service_pb2,
     event_service_pb2,
@@ -14,6 +15,7 @@ from dangol.v1 import (
     offer_service_pb2,
     push_service_pb2,
 )
+from service.handlers.audience_handlers import AudienceHandlers
 from service.handlers.catalog_handlers import CatalogHandlers
 from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.event_handlers import EventHandlers
@@ -28,13 +30,22 @@ OFFER_SERVICE: ServiceDescriptor = offer_service_pb2.DESCRIPTOR.services_by_name
 EVENT_SERVICE: ServiceDescriptor = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 CATALOG_SERVICE: ServiceDescriptor = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
 CUSTOMER_SERVICE: ServiceDescriptor = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
+AUDIENCE_SERVICE: ServiceDescriptor = audience_service_pb2.DESCRIPTOR.services_by_name["AudienceService"]
 PUSH_SERVICE: ServiceDescriptor = push_service_pb2.DESCRIPTOR.services_by_name["PushService"]
 MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 HEALTH_SERVICE: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
 
 SERVICE_NAMES = tuple(
     service.full_name
-    for service in (OFFER_SERVICE, EVENT_SERVICE, CATALOG_SERVICE, CUSTOMER_SERVICE, PUSH_SERVICE, MODEL_SERVICE)
+    for service in (
+        OFFER_SERVICE,
+        EVENT_SERVICE,
+        CATALOG_SERVICE,
+        CUSTOMER_SERVICE,
+        AUDIENCE_SERVICE,
+        PUSH_SERVICE,
+        MODEL_SERVICE,
+    )
 )
 """The services of our own, by which health can be asked."""
 
@@ -50,6 +61,7 @@ class Api:
     events: EventHandlers
     catalog: CatalogHandlers
     customers: CustomerHandlers
+    audiences: AudienceHandlers
     pushes: PushHandlers
     models: ModelHandlers
     health: Health
@@ -61,6 +73,7 @@ class Api:
         yield from methods_of(EVENT_SERVICE, self.events)
         yield from methods_of(CATALOG_SERVICE, self.catalog)
         yield from methods_of(CUSTOMER_SERVICE, self.customers)
+        yield from methods_of(AUDIENCE_SERVICE, self.audiences)
         yield from methods_of(PUSH_SERVICE, self.pushes)
         yield from methods_of(MODEL_SERVICE, self.models, exempt=True)
         yield from methods_of(HEALTH_SERVICE, self.health, exempt=True)

@@ -71,7 +71,7 @@ class OfferMessages:
             message.score = choice.score
             message.arm = choice.arm
             message.selection_probability = choice.selection_probability
-            message.reasons.extend(map(_reason, choice.reasons if query.explain else choice.reasons[:1]))
+            message.reasons.extend(map(reason_message, choice.reasons if query.explain else choice.reasons[:1]))
             if query.explain:
                 _explain(message, choice)
         return slate
@@ -107,7 +107,7 @@ def trace_messages(traces: Sequence[Trace]) -> list[offer_service_pb2.OfferTrace
 
 
 def _encode_reason(reason: Reason) -> bytes:
-    reason.encoded = embedded(_OFFER_REASONS, _reason(reason).SerializeToString())
+    reason.encoded = embedded(_OFFER_REASONS, reason_message(reason).SerializeToString())
     return reason.encoded
 
 
@@ -131,7 +131,7 @@ def ranked_items(choices: Sequence[RankedChoice], catalog: Catalog) -> list[offe
             rank=rank,
             item_id=choice.item_id,
             score=choice.score,
-            reasons=[_reason(reason) for reason in choice.reasons],
+            reasons=[reason_message(reason) for reason in choice.reasons],
             item_title=_title(catalog, choice.item_id),
         )
         for rank, choice in enumerate(choices, start=1)
@@ -162,7 +162,8 @@ def _template(catalog: Catalog, item_id: str, offer: Offer | None, look: int) ->
     return message
 
 
-def _reason(reason: Reason) -> offer_service_pb2.Reason:
+def reason_message(reason: Reason) -> offer_service_pb2.Reason:
+    """Write a reason."""
     return offer_service_pb2.Reason(code=_CODES[reason.code], evidence_item_ids=reason.evidence_item_ids)
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dangol.v1 import offer_service_pb2
 from models.errors import InvalidInputError, NotFoundError
-from models.offers import MAXIMAL_PLACEMENT_SIZE
+from models.offers import MAXIMAL_PLACEMENT_SIZE, Placement
 from service.decision.query import Query, SlateQuery
 from service.decision.snapshot import Snapshot
 from service.handlers.validation import (
@@ -88,6 +88,15 @@ def batch_query(
     )
 
 
+def placement_of(field: str, name: str, snapshot: Snapshot) -> Placement:
+    """Find a placement. InvalidInputError names the field, NotFoundError a placement that does not exist."""
+    placement = snapshot.placement(name)
+    if placement is None:
+        check(field, kebab_problem(name))
+        raise NotFoundError(f"{field}: the placement {name} does not exist")
+    return placement
+
+
 def utc_offset(time_zone: str, now: float) -> int:
     """Give how many seconds the clock of an IANA time zone is ahead of UTC at ``now``.
 
@@ -131,8 +140,5 @@ def _check_rules(
 
 
 def _slate_query(field: str, name: str, page_size: int, snapshot: Snapshot) -> SlateQuery:
-    placement = snapshot.placement(name)
-    if placement is None:
-        check(field, kebab_problem(name))
-        raise NotFoundError(f"{field}: the placement {name} does not exist")
+    placement = placement_of(field, name, snapshot)
     return SlateQuery(placement, size_of_page(page_size, placement.size, MAXIMAL_PLACEMENT_SIZE))
