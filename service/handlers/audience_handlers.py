@@ -101,7 +101,6 @@ class AudienceHandlers:
             decision,
             listing.index,
             query,
-            question.time_zone,
             self._snapshots.keeps_records,
         )
         answer = _Answer(question, snapshot, listing, ranking)

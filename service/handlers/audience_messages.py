@@ -48,12 +48,11 @@ class AudienceRequest:
     """Is a question for an audience. ``after`` is where an earlier answer ended, with the last ``rank`` given there.
 
     ``maximal_age`` is in seconds, None for as long as the server keeps what it knows of all lists. ``question`` tells
-    questions apart. ``time_zone`` is the one that the request names.
+    questions apart.
     """
 
     asked: AudienceQuery
     query: Query
-    time_zone: str
     limit: int
     minimal_score: float
     maximal_age: float | None
@@ -85,7 +84,7 @@ def audience_request(request: messages.FindAudienceRequest, snapshot: Snapshot, 
     )
     minimal_score = request.minimal_score if request.HasField("minimal_score") else float("-inf")
     limit = min(request.limit or DEFAULT_LIMIT, MAXIMAL_LIMIT)
-    return AudienceRequest(asked, query, request.time_zone, limit, minimal_score, maximal_age, question, after, rank)
+    return AudienceRequest(asked, query, limit, minimal_score, maximal_age, question, after, rank)
 
 
 def _asked(request: messages.FindAudienceRequest, snapshot: Snapshot) -> AudienceQuery:

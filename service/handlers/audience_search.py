@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AudienceSearch:
-    """Looks at the customers of a ranking. ``query`` is what is asked of everybody; ``time_zone`` is the request's."""
+    """Looks at the customers of a ranking. ``query`` is what is asked of everybody."""
 
     reads: CustomerReads
     tenant: str
@@ -42,7 +42,6 @@ class AudienceSearch:
     decision: AudienceDecision
     index: CandidateIndex
     query: Query
-    time_zone: str
     keeps_records: bool
 
     async def in_order(self, ranking: Ranking, after: Standing | None, context: Context) -> AsyncGenerator[Found, None]:
@@ -78,7 +77,8 @@ class AudienceSearch:
     def _judge(self, customer: Customer) -> Suited | TraceRule:
         query = self.query
         if customer.record is not None:
-            query = personal_query(query, customer.record, time_zone=self.time_zone)
+            # The zone of the question is for those whose own is not known.
+            query = personal_query(query, customer.record, time_zone="")
         return self.decision.judge(query, customer)
 
     async def _read(self, ranking: Ranking, places: range, context: Context) -> list[Customer]:
