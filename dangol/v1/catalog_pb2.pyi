@@ -890,7 +890,7 @@ Global___Placement: _TypeAlias = Placement  # noqa: Y015
 @_typing.final
 class QuietHours(_message.Message):
     """States when the shop does not begin to speak, by the customer's clock: nobody is found for an audience, or pushed to, then. Answers to RecommendOffers
-    are not bound by it. The clock is that of the request's `time_zone`, else of the customer's stored one, else UTC, daylight saving included.
+    are not bound by it. The clock is that of the customer's stored `time_zone`, else of the one that the request names, else UTC, daylight saving included.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
