@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,8 @@ def pages(address: str, milliseconds: list[float]) -> Iterator[None]:
             number = 0
             while not ended.wait(1 / PAGES_PER_SECOND):
                 number += 1
-                page = customer_id(number)
-                milliseconds.append(1_000 * seconds_of(lambda page=page: client.recommend_offers(page, "default")))
+                ask_for_page = partial(client.recommend_offers, customer_id(number), "default")
+                milliseconds.append(1_000 * seconds_of(ask_for_page))
 
     thread = threading.Thread(target=ask_for_pages)
     thread.start()

@@ -1,13 +1,16 @@
 """``dangol audience``: whom to tell of an offer or an item."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.output import answer, print_json, progress_bars
 from cli.session import DEFAULT_ADDRESS, Address, Json, Timeout, session_of
+
+if TYPE_CHECKING:
+    from dangol.client.audiences import AudienceQuestion
 
 _SHOWN = 20
 _WRITTEN = 10_000
@@ -64,26 +67,24 @@ def audience(
     from cli import audience_work
     from cli.messages import document_of
 
-    question = audience_work.question_of(
-        rebuys,
-        send_time,
-        maximal_age,
-        offer_id=offer,
-        item_id=item,
-        placement=placement,
-        channel=channel,
-        limit=limit or (_WRITTEN if csv or as_json else _SHOWN),
-        minimal_score=minimal_score,
-        audience_ids=member_of or (),
-        excluded_audience_ids=not_member_of or (),
-        consent_category=consent,
-        time_zone=time_zone,
-        explain=explain,
-        resume_token=resume,
-        timeout=timeout,
-    )
+    question: AudienceQuestion = {
+        "offer_id": offer,
+        "item_id": item,
+        "channel": channel,
+        "limit": limit or (_WRITTEN if csv or as_json else _SHOWN),
+        "minimal_score": minimal_score,
+        "rebuys": audience_work.rebuys_of(rebuys),
+        "audience_ids": member_of or (),
+        "excluded_audience_ids": not_member_of or (),
+        "consent_category": consent,
+        "time_zone": time_zone,
+        "send_time": send_time,
+        "maximal_age": timedelta(seconds=maximal_age) if maximal_age else None,
+        "explain": explain,
+        "resume_token": resume,
+    }
     with session_of(context).client(address, timeout) as client, progress_bars(not as_json) as progress:
-        search = audience_work.Search(client, question, progress)
+        search = audience_work.Search(client, placement, question, timeout, progress)
         shown = []
         if csv is not None:
             audience_work.write_csv(csv, search)

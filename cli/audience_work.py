@@ -5,15 +5,14 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from cli.output import plain_table
 from cli.slates import reasons_text
 from dangol.client import Client, ServerUnavailableError
+from dangol.client.audiences import AudienceQuestion
 from dangol.v1 import catalog_pb2
 from dangol.v1.audience_service_pb2 import (
     AudienceCustomer,
@@ -51,20 +50,24 @@ _LEFT_OUT = {
 }
 
 
-def question_of(rebuys: str, send_time: datetime | None, maximal_age: int, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - as find_audience takes it
-    """Give the arguments of :meth:`~dangol.client.Client.find_audience`. InvalidInputError names the option."""
-    if rebuys not in _REBUYS:
+def rebuys_of(text: str) -> catalog_pb2.Rebuys.ValueType:
+    """Read the rule on rebuys. InvalidInputError names the option."""
+    if text not in _REBUYS:
         raise InvalidInputError("--rebuys", "is none of later, allowed and refused")
-    age = timedelta(seconds=maximal_age) if maximal_age else None
-    return {"rebuys": _REBUYS[rebuys], "send_time": send_time, "maximal_age": age, **rest}
+    return _REBUYS[text]
 
 
 class Search:
     """Gives the customers of one answer; ``summary`` is there when they were all given."""
 
-    def __init__(self, client: Client, question: dict[str, Any], progress: Progress) -> None:
+    def __init__(
+        self, client: Client, placement: str, question: AudienceQuestion, timeout: float, progress: Progress
+    ) -> None:
+        """``question`` names its limit."""
         self._client = client
+        self._placement = placement
         self._question = question
+        self._timeout = timeout
         self._progress = progress
         self.summary = AudienceSummary()
 
@@ -89,7 +92,7 @@ class Search:
         question, failures = self._question, 0
         while True:
             try:
-                for response in self._client.find_audience(**question):
+                for response in self._client.find_audience(self._placement, timeout=self._timeout, **question):
                     yield response
                     if response.HasField("batch"):
                         question["resume_token"] = response.batch.resume_token

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from dangol.client import AsyncClient, Client, InvalidRequestError, NotFoundError, RefusedError
+from dangol.client.audiences import AudienceQuestion
 from dangol.v1 import catalog_pb2
 from dangol.v1.audience_service_pb2 import AudienceCustomer, AudienceSummary
-from dangol.v1.catalog_pb2 import REBUYS_REFUSED, Audience, Offer, Placement, QuietHours
+from dangol.v1.catalog_pb2 import REBUYS_REFUSED, Audience, ItemFilter, Offer, Placement, QuietHours
 from dangol.v1.customer_pb2 import CONSENT_STATUS_GRANTED, Consent, Customer
 from dangol.v1.event_pb2 import Event
 from dangol.v1.offer_service_pb2 import TraceRule
@@ -65,9 +67,11 @@ def client(server: RunningServer) -> Iterator[Client]:
         yield opened
 
 
-def find(client: Client, **asked: Any) -> tuple[list[AudienceCustomer], AudienceSummary]:  # noqa: ANN401 - whatever the message takes
+def find(
+    client: Client, placement: str = "mail", **asked: Unpack[AudienceQuestion]
+) -> tuple[list[AudienceCustomer], AudienceSummary]:
     """Ask, and give everybody who was found, and the summary."""
-    responses = list(client.find_audience(**({"placement": "mail", "timeout": 30} | asked)))
+    responses = list(client.find_audience(placement, timeout=30, **asked))
     assert responses[-1].WhichOneof("content") == "summary"
     found = [customer for response in responses for customer in response.batch.customers]
     summary = responses[-1].summary
@@ -97,7 +101,7 @@ def test_the_customers_found_are_those_that_brute_force_finds(client: Client, ro
 def test_a_filter_covers_whatever_the_catalogue_says(client: Client) -> None:
     items = [catalog_pb2.Item(item_id=item_id(row), category="wine" if row in (4, 9) else "") for row in range(ITEMS)]
     client.upsert_items(items)
-    client.upsert_offers([Offer(offer_id="wine", item_filter={"categories": ["wine"]})])
+    client.upsert_offers([Offer(offer_id="wine", item_filter=ItemFilter(categories=["wine"]))])
     assert names_in(find(client, offer_id="wine")[0]) == [name for name, _, _ in brute_force(4, 9)]
 
 
@@ -144,11 +148,10 @@ def test_each_rule_leaves_out_whom_it_is_about_and_is_counted(client: Client) ->
     client.upsert_audiences([Audience(audience_id="mailed", customer_ids=[stranger])])
     granted = [Consent(category="news", status=CONSENT_STATUS_GRANTED)]
     client.upsert_customers([Customer(customer_id=name, consents=granted) for name in eleven if name != others[0]])
-    cap = {"maximal_count": 1, "event": "CAP_EVENT_CLICK"}
-    client.upsert_offers(
-        [Offer(offer_id="ruled", item_ids=[item_id(11)], consent_category="news", caps=[catalog_pb2.Cap(**cap)])]
-    )
-    at = datetime.now(UTC)
+    cap = catalog_pb2.Cap(maximal_count=1, event=catalog_pb2.CAP_EVENT_CLICK)
+    client.upsert_offers([Offer(offer_id="ruled", item_ids=[item_id(11)], consent_category="news", caps=[cap])])
+    at = Timestamp()
+    at.FromDatetime(datetime.now(UTC))
     client.record_events(
         [
             Event(event_id="b", customer_id=buyer, event_type="purchase", item_id=item_id(11), event_time=at),
@@ -167,13 +170,14 @@ def test_each_rule_leaves_out_whom_it_is_about_and_is_counted(client: Client) ->
 def test_quiet_hours_go_by_the_clock_of_each_customer(client: Client) -> None:
     thirteen = [name for name, _, _ in brute_force(13)]
     client.upsert_customers([Customer(customer_id=thirteen[0], time_zone="Pacific/Auckland")])
-    asked: dict[str, Any] = {"item_id": item_id(13), "placement": "push", "channel": "push", "send_time": TOMORROW}
-    found, summary = find(client, **asked)
+    asked: AudienceQuestion = {"item_id": item_id(13), "channel": "push", "send_time": TOMORROW}
+    found, summary = find(client, "push", **asked)
     assert names_in(found) == thirteen[1:]
     assert left_out(summary) == {"QUIET_HOURS": 1}
-    assert names_in(find(client, **asked, time_zone="Pacific/Auckland")[0]) == []
+    elsewhere: AudienceQuestion = {**asked, "time_zone": "Pacific/Auckland"}
+    assert names_in(find(client, "push", **elsewhere)[0]) == []
     client.upsert_placements([Placement(placement="push", quiet_hours=QuietHours())])
-    assert names_in(find(client, **asked)[0]) == thirteen
+    assert names_in(find(client, "push", **asked)[0]) == thirteen
     client.upsert_placements([Placement(placement="push")])
 
 

@@ -22,10 +22,10 @@ LISTED = candidate_list([candidate(row, 1 - place / 10) for place, row in enumer
 
 
 def judge(
-    served: Snapshot, who: Customer, query: Query, placement: Placement = MAIL, **asked: object
+    served: Snapshot, who: Customer, query: Query, placement: Placement = MAIL, offer_id: str = "o", consent: str = ""
 ) -> Suited | TraceRule:
-    question = AudienceQuery(placement, placement.rebuys)
-    return AudienceDecision(served, replace(question, **asked)).judge(query, who)  # type: ignore[arg-type]
+    asked = AudienceQuery(placement, placement.rebuys, served.offers.get(offer_id), consent_category=consent)
+    return AudienceDecision(served, asked).judge(query, who)
 
 
 @given(shop=CATALOGS, who=CUSTOMERS, asked=QUERIES, rebuys=st.sampled_from(Rebuys))
@@ -43,7 +43,7 @@ def test_an_audience_holds_whom_a_slate_would_show_the_offer_on_an_item_of_their
         if indexed is None or offer.fallback:
             continue
         shown = [choice for choice in decide(served, query, who)[0] if served.slots.find(choice.item_id) in own]
-        found = judge(served, who, query, placement, indexed=indexed)
+        found = judge(served, who, query, placement, offer.offer_id)
         if isinstance(found, Suited):
             assert [(choice.item_id, choice.score, choice.reasons) for choice in shown] == [tuple(found)]
         else:
@@ -52,7 +52,8 @@ def test_an_audience_holds_whom_a_slate_would_show_the_offer_on_an_item_of_their
 
 def test_an_item_alone_needs_no_offer_and_comes_with_its_reason() -> None:
     bread = candidate_list([candidate(7, 0.5, evidence=0)], evidence_rows=[3])
-    found = judge(snapshot(), customer(bread), Query([], NOW.timestamp()), item_id=item_id(7))
+    asked = AudienceQuery(MAIL, Rebuys.LATER, item_id=item_id(7))
+    found = AudienceDecision(snapshot(), asked).judge(Query([], NOW.timestamp()), customer(bread))
     assert isinstance(found, Suited)
     assert (found.item_id, found.score) == (item_id(7), 0.5)
     assert [reason.code for reason in found.reasons] == [ReasonCode.BOUGHT]
@@ -61,23 +62,20 @@ def test_an_item_alone_needs_no_offer_and_comes_with_its_reason() -> None:
 def test_the_first_rule_that_leaves_somebody_out_is_told() -> None:
     served = snapshot(shop=catalog([Offer("o", (item_id(7), item_id(3)))]))
     query = Query([], NOW.timestamp(), channel="push")
-    on_offer = {"indexed": served.offers.get("o")}
     bought = customer(LISTED, did("purchase", 7), did("purchase", 3))
-    assert judge(served, bought, query, **on_offer) is TraceRule.BOUGHT
-    assert judge(served, customer(LISTED, did("dismiss", offer_id="o")), query, **on_offer) is TraceRule.DISMISSED
-    assert judge(served, customer(), query, **on_offer) is TraceRule.ITEMS
-    assert judge(served, customer(LISTED), query, consent_category="news", **on_offer) is TraceRule.CONSENT
+    assert judge(served, bought, query) is TraceRule.BOUGHT
+    assert judge(served, customer(LISTED, did("dismiss", offer_id="o")), query) is TraceRule.DISMISSED
+    assert judge(served, customer(), query) is TraceRule.ITEMS
+    assert judge(served, customer(LISTED), query, consent="news") is TraceRule.CONSENT
     resting = replace(MAIL, quiet_hours=QuietHours())
     night = replace(query, now=(NOW + timedelta(hours=11)).timestamp())
-    assert judge(served, customer(LISTED), night, resting, **on_offer) is TraceRule.QUIET_HOURS
-    assert isinstance(
-        judge(served, customer(LISTED), replace(night, utc_offset=-12 * 3600), resting, **on_offer), Suited
-    )
+    assert judge(served, customer(LISTED), night, resting) is TraceRule.QUIET_HOURS
+    assert isinstance(judge(served, customer(LISTED), replace(night, utc_offset=-12 * 3600), resting), Suited)
 
 
 def test_who_bought_the_best_item_is_worth_the_next_one() -> None:
     served = snapshot(shop=catalog([Offer("o", (item_id(7), item_id(3)))]))
     query = Query([], NOW.timestamp())
-    found = judge(served, customer(LISTED, did("purchase", 7)), query, indexed=served.offers.get("o"))
+    found = judge(served, customer(LISTED, did("purchase", 7)), query)
     assert isinstance(found, Suited)
     assert found.item_id == item_id(3)
