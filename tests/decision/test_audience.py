@@ -33,8 +33,8 @@ def test_an_audience_holds_whom_a_slate_would_show_the_offer_on_an_item_of_their
     shop: Catalog, who: Customer, asked: Query, rebuys: Rebuys
 ) -> None:
     placement = replace(MAIL, rebuys=rebuys)
-    query = replace(
-        asked, slates=[SlateQuery(placement, 1)], context_item_ids=(), excluded_item_ids=(), excluded_offer_ids=()
+    query = asked._replace(
+        slates=[SlateQuery(placement, 1)], context_item_ids=(), excluded_item_ids=(), excluded_offer_ids=()
     )
     own = set(who.candidates.candidates["row"].tolist()) if who.candidates is not None else set()
     for offer in shop.offers.values():
@@ -68,9 +68,9 @@ def test_the_first_rule_that_leaves_somebody_out_is_told() -> None:
     assert judge(served, customer(), query) is TraceRule.ITEMS
     assert judge(served, customer(LISTED), query, consent="news") is TraceRule.CONSENT
     resting = replace(MAIL, quiet_hours=QuietHours())
-    night = replace(query, now=(NOW + timedelta(hours=11)).timestamp())
+    night = query._replace(now=(NOW + timedelta(hours=11)).timestamp())
     assert judge(served, customer(LISTED), night, resting) is TraceRule.QUIET_HOURS
-    assert isinstance(judge(served, customer(LISTED), replace(night, utc_offset=-12 * 3600), resting), Suited)
+    assert isinstance(judge(served, customer(LISTED), night._replace(utc_offset=-12 * 3600), resting), Suited)
 
 
 def test_who_bought_the_best_item_is_worth_the_next_one() -> None:
