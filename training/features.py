@@ -11,7 +11,6 @@ from training.als import Factors
 from training.chunk import LARGEST_CHUNK, Chunk
 from training.interactions import Interactions
 from training.sources.source import NOTHING, CandidateSource, Proposals
-from training.sources.trending import growth
 
 BOUGHT, VIEWED, NEW = 0, 1, 2
 """Groups of candidates, each with weights of its own: bought before, only looked at before, neither."""
@@ -31,7 +30,6 @@ FEATURES = (
     "new-buyers",
     "buyers",
     "repeat-rate",
-    "growth",
     "history-length",
     "customer-age",
 )
@@ -44,13 +42,12 @@ _SCORES_PER_BLOCK = 8_192
 
 @dataclass(frozen=True, slots=True)
 class ItemStatistics:
-    """Holds one float32 per item: logarithms of the shares of buyers, log-odds of being bought again, log growth."""
+    """Holds one float32 per item: logarithms of the shares of buyers, and the log-odds of being bought again."""
 
     recent_buyers: NDArray[np.float32]
     new_buyers: NDArray[np.float32]
     buyers: NDArray[np.float32]
     repeat_rate: NDArray[np.float32]
-    growth: NDArray[np.float32]
 
 
 def item_statistics(interactions: Interactions) -> ItemStatistics:
@@ -62,7 +59,6 @@ def item_statistics(interactions: Interactions) -> ItemStatistics:
         _log_share(interactions.new_buyers),
         _log_share(buyers),
         np.log(rate / (1 - rate)).astype(np.float32),
-        growth(interactions),
     )
 
 
@@ -103,7 +99,7 @@ class Cutoff:
         features = np.empty((len(owners), len(FEATURES)), dtype=np.float32)
         self._describe_history(features, chunk, owners, cells)
         self._describe_sources(features, chunk, owners, rows, places, proposals)
-        self._describe_items(features, rows, groups)
+        self._describe_items(features, rows)
         return Candidates(owners, rows, groups, features, places), proposals
 
     def _describe_history(
@@ -123,8 +119,8 @@ class Cutoff:
         features[:, 3] = np.where(known, np.log1p(interactions.purchases[cells], dtype=np.float32), 0)
         features[:, 4] = np.where(known, np.log1p(interactions.ages[cells], dtype=np.float32), 0)
         features[:, 5] = np.where(known, np.log(interactions.recent[cells].astype(np.float32) + np.float32(0.01)), 0)
-        features[:, 15] = np.log1p(length).astype(np.float32)[owners]
-        features[:, 16] = np.log1p(youngest)[owners]
+        features[:, 14] = np.log1p(length).astype(np.float32)[owners]
+        features[:, 15] = np.log1p(youngest)[owners]
 
     def _describe_sources(
         self,
@@ -157,15 +153,11 @@ class Cutoff:
             np.einsum("ij,ij->i", customers[owners[block]], self.factors.items[rows[block]], out=scores[block])
         return scores
 
-    def _describe_items(
-        self, features: NDArray[np.float32], rows: NDArray[np.int64], groups: NDArray[np.uint8]
-    ) -> None:
+    def _describe_items(self, features: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
         features[:, 10] = self.statistics.recent_buyers[rows]
         features[:, 11] = self.statistics.new_buyers[rows]
         features[:, 12] = self.statistics.buyers[rows]
         features[:, 13] = self.statistics.repeat_rate[rows]
-        # Of what one buys already it says nothing, whatever a single month of labels may make of it.
-        features[:, 14] = np.where(groups == NEW, self.statistics.growth[rows], 0)
 
 
 def _unite(proposals: Sequence[Proposals]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]:
