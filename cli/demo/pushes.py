@@ -15,7 +15,7 @@ from cli.demo.households import Purchases
 from cli.output import plain_table
 from dangol.client import Client
 from dangol.v1 import catalog_pb2
-from dangol.v1.catalog_pb2 import Offer, Placement, QuietHours, Trigger
+from dangol.v1.catalog_pb2 import Placement, QuietHours, Trigger
 from dangol.v1.customer_pb2 import Consent, ConsentStatus, Customer
 from dangol.v1.customer_service_pb2 import CustomerPush, PushState
 from dangol.v1.event_pb2 import Event
@@ -61,11 +61,11 @@ def drain_pushes(client: Client, catalog: DemoCatalog, purchases: Purchases, bus
     """
     visits = _visits(catalog, purchases, busy)
     with _pushing(client, list(visits)):
-        for place, (customer_id, offer) in enumerate(visits.items()):
-            _record(client, customer_id, "view" if place % 2 else "cart", offer.item_ids[0])
+        for place, (customer_id, item_id) in enumerate(visits.items()):
+            _record(client, customer_id, "view" if place % 2 else "cart", item_id)
         _wait_until_made(client, list(visits))
         bought, opted_out = list(visits)[:2]
-        _record(client, bought, "purchase", visits[bought].item_ids[0])
+        _record(client, bought, "purchase", visits[bought])
         client.upsert_customers([_customer(opted_out, ConsentStatus.CONSENT_STATUS_WITHDRAWN)])
         sent: list[LeasedPush] = []
         while leased := client.lease_pushes():
@@ -96,22 +96,23 @@ def show_pushes(console: Console, drained: Drained) -> None:
         console.print(f"  [dim]not pushed: household {customer_id} ({dropped.trigger}), {told}[/dim]")
 
 
-def _visits(catalog: DemoCatalog, purchases: Purchases, busy: Sequence[str]) -> dict[str, Offer]:
-    """Choose households, each with a coupon that is theirs and not that of another one."""
+def _visits(catalog: DemoCatalog, purchases: Purchases, busy: Sequence[str]) -> dict[str, str]:
+    """Choose households, each with an item that a coupon of theirs is on, and not that of another one."""
     members = {audience.audience_id: set(audience.customer_ids) for audience in catalog.audiences}
-    excluded, taken = set(busy), set()
-    visits: dict[str, Offer] = {}
+    excluded, sold = set(busy), catalog.titles().keys()
+    visits: dict[str, str] = {}
     for household in purchases.households:
         name = household.customer_id
         own = (
-            offer
+            item_id
             for offer in catalog.running()
-            if offer.offer_id not in taken and any(name in members[audience] for audience in offer.audience_ids)
+            if any(name in members[audience_id] for audience_id in offer.audience_ids)
+            for item_id in offer.item_ids
+            if item_id in sold and item_id not in visits.values()
         )
-        offer = next(own, None) if name not in excluded else None
-        if offer is not None:
-            visits[name] = offer
-            taken.add(offer.offer_id)
+        item_id = next(own, None) if name not in excluded else None
+        if item_id is not None:
+            visits[name] = item_id
         if len(visits) == _HOUSEHOLDS:
             break
     return visits
