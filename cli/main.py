@@ -26,6 +26,7 @@ from cli import (
     pushes_group,
     retrain,
     train,
+    tune,
     worker,
 )
 from cli.errors import ExitCode, ending_of
@@ -45,6 +46,7 @@ for module in (
     demo_command,
     train,
     retrain,
+    tune,
     publish,
     models_group,
     online,

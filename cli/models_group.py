@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from cli import publish
-from cli.output import answer, people, plain_table, print_json
+from cli.model_page import names_of, page_of
+from cli.output import answer, people, plain_table, print_json, written
 from cli.publish import RedisUrl, Tenant
 from cli.session import Json, session_of
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from models.manifest import Manifest
 
 Version = Annotated[str, typer.Argument(help="The model version; `current` for the one promoted.", metavar="VERSION")]
+ItemNames = Annotated[
+    Path | None,
+    typer.Option("--names", exists=True, dir_okay=False, help="A catalogue export, or columns of ids and names."),
+]
 CURRENT = "current"
 
 group = typer.Typer(help="List, compare, promote and prune trained models.", no_args_is_help=True)
@@ -76,7 +81,7 @@ def show(context: typer.Context, version: Version = CURRENT, as_json: Json = Fal
 
         table = plain_table("what", "value")
         for name, value in _leaves({name: part for name, part in document.items() if name != "metrics"}):
-            table.add_row(name, _written(value))
+            table.add_row(name, written(value))
         console.print(table)
         show_evaluation(console, manifest)
 
@@ -88,25 +93,23 @@ def diff(
     context: typer.Context,
     first: Annotated[str, typer.Argument(help="One version.", metavar="FIRST")],
     second: Annotated[str, typer.Argument(help="The other; `current` unless given.", metavar="SECOND")] = CURRENT,
+    names: ItemNames = None,
     as_json: Json = False,
 ) -> None:
-    """Show in what two models differ: data, configuration and metrics.
+    """Show in what two models differ: data, configuration, measures, sources, and what customers see of it.
+
+    Measures are compared in pairs where both models' lists for the same purchases are known.
 
     Example: `dangol models diff 20171130-0a1b2c3d4e5f current`
     """
-    left, right = (_comparable(_manifest(context, version)) for version in (first, second))
-    differences = {name: (left.get(name), right.get(name)) for name in sorted(left.keys() | right.keys())}
-    differences = {name: pair for name, pair in differences.items() if pair[0] != pair[1]}
+    from cli.models_diff import show_difference
+    from training.differences import difference
 
-    def show_people(console: Console) -> None:
-        table = plain_table("what", first, second)
-        for name, pair in differences.items():
-            # What the ranker learned is for machines; what came of it stands in the evaluation.
-            if not name.startswith(("metrics.ranker.", "metrics.days.")):
-                table.add_row(name, *(_written(value) for value in pair))
-        console.print(table if differences else "The two do not differ.")
-
-    answer({name: list(pair) for name, pair in differences.items()}, as_json, show_people)
+    session = session_of(context)
+    registry = session.registry()
+    one, other = (registry.open(_manifest(context, version).model_version) for version in (first, second))
+    found = difference(one, other, registry.verdict(other.manifest.model_version))
+    answer(found, as_json, lambda console: show_difference(console, found, names_of(session, names)))
 
 
 @group.command()
@@ -145,10 +148,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file; under `reports/` of the home unless given.")
     ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option("--names", exists=True, dir_okay=False, help="A catalogue export, or columns of ids and names."),
-    ] = None,
+    names: ItemNames = None,
     as_json: Json = False,
 ) -> None:
     """Write one page about a model: how good, beside what, how sure, for whom; HTML with everything in it.
@@ -156,21 +156,12 @@ def report(
     Example: `dangol models report current --names products.csv`
     """
     from cli.erasure_work import REPORTS
-    from training.names import read_names
-    from training.report import report_html
 
     session = session_of(context)
-    registry = session.registry()
-    artifact = registry.open(_manifest(context, version).model_version)
-    found = artifact.manifest.model_version
-    verdict = registry.verdict(found)
-    former = verdict.get("against") if verdict else None
-    before = registry.open(former) if former in registry.versions() else None
-    default = session.home / publish.CATALOG_EXPORT
-    chosen = names or (default if default.is_file() else None)
+    found = _manifest(context, version).model_version
     path = output or session.home / REPORTS / f"{found}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report_html(artifact, verdict, before, read_names(chosen) if chosen else {}), encoding="utf-8")
+    path.write_text(page_of(session, found, names), encoding="utf-8")
     answer({"model_version": found, "file": str(path)}, as_json, lambda console: console.print(f"written to {path}"))
 
 
@@ -210,17 +201,6 @@ def _manifest(context: typer.Context, version: str) -> "Manifest":
     return registry.manifest(version)
 
 
-def _comparable(manifest: "Manifest") -> dict[str, Any]:
-    content = {
-        "first_event_time": manifest.first_event_time.isoformat(),
-        "last_event_time": manifest.last_event_time.isoformat(),
-        "counts": manifest.counts,
-        "configuration": manifest.configuration,
-        "metrics": manifest.metrics,
-    }
-    return dict(_leaves(content))
-
-
 def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
         if isinstance(value, Mapping):
@@ -235,17 +215,3 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def _name_of(entry: Mapping[str, Any]) -> str:
     """Name one entry of a list by what it says in words."""
     return ".".join(value for value in entry.values() if isinstance(value, str))
-
-
-def _written(value: object) -> str:
-    match value:
-        case None:
-            return "none"
-        case float():
-            return f"{value:.4g}"
-        case bool() | str():
-            return str(value)
-        case int():
-            return f"{value:,}"
-        case _:
-            return str(value)

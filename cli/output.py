@@ -53,6 +53,21 @@ def plain_table(*columns: str, title: str = "") -> Table:
     return table
 
 
+def written(value: object) -> str:
+    """Write a value of a setting or a measure for people."""
+    match value:
+        case None:
+            return "none"
+        case float():
+            return f"{value:.4g}"
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
 @contextmanager
 def progress_bars(wanted: bool = True) -> Iterator[ProgressPort]:
     """Show progress on stderr when it is a terminal and somebody wants to see it; be silent otherwise."""

@@ -3,6 +3,8 @@
 Each carries a message that may be shown to whoever called, and nothing that may not.
 """
 
+from typing import Self
+
 
 class DangolError(Exception):
     """Is the root of the tree."""
@@ -19,6 +21,10 @@ class InvalidInputError(DangolError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Let another process raise it again."""
+        return type(self), (self.field, self.problem)
 
 
 class ArtifactError(InvalidInputError):

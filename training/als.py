@@ -4,6 +4,7 @@ Its quirks are mended here: padding with item 0 beyond the catalogue, arbitrary 
 are not finite, and BLAS threads that fight with its own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,18 @@ def random_factors(shape: tuple[int, int], settings: FactorSettings, seed: int) 
     return Factors(customers, items)
 
 
-def fit(confidence: csr_matrix, start: Factors, settings: FactorSettings, sweeps: int, threads: int) -> Factors:
+def fit(
+    confidence: csr_matrix,
+    start: Factors,
+    settings: FactorSettings,
+    sweeps: int,
+    threads: int,
+    losses: list[float] | None = None,
+) -> Factors:
     """Improve factors by so many sweeps of alternating least squares (Hu, Koren and Volinsky 2008; conjugate gradient).
 
     ``confidence`` (n, m) float32: above 0 liked, below 0 disliked with that confidence. Works in place on ``start``.
+    The loss after each sweep is added to ``losses``, if they are wanted: taking it costs about half a sweep.
     InvalidInputError when the fit diverges.
     """
     with threadpool_limits(limits=1, user_api="blas"):
@@ -52,15 +61,27 @@ def fit(confidence: csr_matrix, start: Factors, settings: FactorSettings, sweeps
             iterations=sweeps,
             num_threads=threads,
             random_state=0,
+            calculate_training_loss=losses is not None,
         )
         model.user_factors, model.item_factors = start.customers, start.items
         try:
-            model.fit(confidence, show_progress=False)
+            model.fit(confidence, show_progress=False, callback=_keeps(losses))
         except (ModelFitError, ValueError) as error:
             raise diverged() from error
     if not (np.isfinite(model.user_factors).all() and np.isfinite(model.item_factors).all()):
         raise diverged()
     return Factors(model.user_factors, model.item_factors)
+
+
+def _keeps(losses: list[float] | None) -> Callable[[int, float, float], None] | None:
+    """Give what is called after each sweep with its number, its seconds and the loss."""
+    if losses is None:
+        return None
+
+    def keep(_sweep: int, _seconds: float, loss: float) -> None:
+        losses.append(round(float(loss), 8))
+
+    return keep
 
 
 def best_items(

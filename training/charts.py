@@ -83,6 +83,26 @@ def reliability(said: Sequence[float], bought: Sequence[float]) -> Markup:
     return _svg(side + 50, parts)
 
 
+def curves(series: Sequence[tuple[str, str, Sequence[float]]], across: str, step: int = 1) -> Markup:
+    """Draw lines over equal steps: ``series`` of label, kind (the colour) and values, from the first step on."""
+    left, right, height = 70, _WIDTH - 150, 180
+    low, high = (bound(bound(values) for _, _, values in series) for bound in (min, max))
+    spread, longest = (high - low) or 1, max(len(values) for _, _, values in series)
+    parts = [f'<rect x="{left}" y="10" width="{right - left}" height="{height}" class="frame"/>']
+    for label, kind, values in series:
+        points = [
+            (left + place / max(longest - 1, 1) * (right - left), 10 + height - (value - low) / spread * height)
+            for place, value in enumerate(values)
+        ]
+        parts.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" class="{kind}"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" class="{kind}"/>' for x, y in points]
+        parts.append(_text(points[-1][0] + 8, points[-1][1] + 4, label, "start"))
+    parts += [_text(left - 6, 20, f"{high:.4g}", "end"), _text(left - 6, height + 10, f"{low:.4g}", "end")]
+    parts += [_text(left, height + 28, str(step), "start"), _text(right, height + 28, str(longest * step), "end")]
+    parts.append(_text((left + right) / 2, height + 28, across, "middle"))
+    return _svg(height + 36, parts)
+
+
 def columns(counts: Sequence[tuple[str, int]]) -> Markup:
     """Draw counts over time as columns, the first and the last named."""
     if not counts:

@@ -172,6 +172,9 @@ class TrainingConfiguration(_Model):
         default=1, ge=1, le=12, description="Label windows that judge, one before the other."
     )
     refused_sample: int = Field(default=20, ge=0, description="Refused rows kept per reason.")
+    learning_curves: bool = Field(
+        default=False, description="Keep the loss of the factors after every sweep; the model stays the same."
+    )
     seed: int = Field(default=1, ge=0, lt=2**32)
     ranker: Literal["auto", "learned", "blend"] = Field(
         default="auto", description="What ranks: trees, the plain blend, or trees where the data allow them."
@@ -211,8 +214,8 @@ class TrainingConfiguration(_Model):
         return dict(sorted((DEFAULT_EVENT_WEIGHTS | self.events).items()))
 
     def for_manifest(self) -> dict[str, Any]:
-        """Give what shaped the model as JSON: all but the resources and the gate."""
-        return self.model_dump(mode="json", exclude={"resources", "gate"}) | {
+        """Give what shaped the model as JSON: all but the resources, the gate and what is only told of it."""
+        return self.model_dump(mode="json", exclude={"resources", "gate", "learning_curves"}) | {
             "events": {name: weight.model_dump() for name, weight in self.event_weights().items()}
         }
 

@@ -75,7 +75,10 @@ class EventStore:
             },
         )
         # DuckDB would draw a bar of its own on stdout, where a command's answer belongs.
-        self._connection.execute("SET enable_progress_bar = false")
+        # In a notebook without its widgets there is none, and DuckDB refuses to be told so.
+        [(draws,)] = self._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+        if draws:
+            self._connection.execute("SET enable_progress_bar = false")
         # Compressing what is read a few times and thrown away costs more than reading it.
         self._connection.execute("SET force_compression = 'uncompressed'")
         self._connection.execute(f"SET TimeZone = {quote_text(time_zone)}")

@@ -65,7 +65,7 @@ def judge(candidate: Artifact, current: Artifact | None, rival: InService | None
 
     The first model of all only has to be sound, and not worse than the trivial lists.
     """
-    rows, comparisons = _against_service(candidate, rival)
+    rows, comparisons = against_service(candidate, rival)
     checks = chain(
         _beside_trivial(candidate, settings, first=current is None),
         _beside_service(candidate, current, rows, comparisons, settings),
@@ -77,10 +77,13 @@ def judge(candidate: Artifact, current: Artifact | None, rival: InService | None
     return Verdict(version, against, way, list(checks), rows, [asdict(entry) for entry in comparisons])
 
 
-def _against_service(
+def against_service(
     candidate: Artifact, rival: InService | None
 ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Comparison]]:
-    """Measure the lists of the model in service as those of the new one were, and take the differences."""
+    """Measure the lists of the model in service as those of the new one were, and take the differences.
+
+    Gives rows and comparisons, both empty where there is nothing to compare.
+    """
     backtest = candidate.backtest()
     if backtest is None or rival is None:
         return [], []

@@ -1,6 +1,6 @@
 """The training run, from sources to an artifact in the registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from training.attributes import Attributes, read_attributes
 from training.backtests import backtest_of, rows_in
 from training.chunk import chunk_of
 from training.config import ColumnMapping, TrainingConfiguration
-from training.evaluation import EvaluationSetting, evaluate
+from training.evaluation import OURS, EvaluationSetting, Table, evaluate, measure
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff, item_statistics
 from training.files import find_files
@@ -37,7 +37,7 @@ from training.memory import give_back
 from training.metrics import hits_of
 from training.people import People
 from training.propensity import fit_propensity
-from training.ranking import ListMaker, Ranker
+from training.ranking import ListMaker, RankedLists, Ranker
 from training.refusals import RefusedReport
 from training.rows import RowRules
 from training.scopes import judged_of
@@ -130,6 +130,21 @@ def lists_before(
         return store.ids("items"), lists
 
 
+def judge_windows(
+    store: EventStore,
+    summary: EventSummary,
+    configuration: TrainingConfiguration,
+    attributes: Attributes,
+    progress: Progress,
+) -> Iterator[Table]:
+    """Learn before each label window that judges, the oldest first, and measure our lists in it; no model is made.
+
+    Windows after which nothing was bought are left out. What is found is what ``train`` would find in these windows.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield from _Run(store, summary, RefusedReport({}, ()), configuration, attributes, progress).judge()
+
+
 class _Run:
     """Takes the steps of one run; keeps between them only what the next one needs."""
 
@@ -160,6 +175,7 @@ class _Run:
         self._learner: Learner = self._choose_learner()
         self._propensity: Propensity | None = None
         self._evaluations: list[dict[str, Any]] = []
+        self._losses: dict[str, list[float]] = {}
         self._backtest: Backtest | None = None
 
     def write(self, writer: ArtifactWriter) -> Manifest:
@@ -183,6 +199,7 @@ class _Run:
                 "fold": self._fold.describe(),
                 "started_from": self._started_from,
                 "refused": dict(self._refused.counts),
+                **({"factor_losses": self._losses} if self._losses else {}),
             },
         )
 
@@ -195,6 +212,23 @@ class _Run:
         if len(known):
             lists[known] = ListMaker(ranker, self._configuration).rank(places[known]).item_rows
         return lists
+
+    def judge(self) -> Iterator[Table]:
+        """Measure lists in one window after the other, each by what was learned before it."""
+        first, *judging = self._plan.windows
+        self._pass_through(first, judges=False, measures=False)
+        for window in judging:
+            fitted = self._cutoff_at(window.first)
+            if fitted is None:
+                continue
+            cutoff = fitted[0]
+            judged = self._judged_lists(self._learner.ranker_at(cutoff), window)
+            if judged is not None:
+                setting, lists = judged
+                chunk = chunk_of(cutoff.interactions, setting.customer_rows)
+                yield measure(judged_of(setting.labels, chunk), {OURS: lists.item_rows})
+            if window is not judging[-1]:
+                self._learner.learn_from(cutoff, window)
 
     def _learn(self) -> tuple[Cutoff, Ranker, ItemNeighbors]:
         """Fit what the model is made of; where trees turn out to have nothing to learn from, the blend, if it may."""
@@ -286,9 +320,12 @@ class _Run:
         sizes = configuration.sources
         with self._progress.stage("fit", None):
             start, sweeps = self._start_at(cut, shape)
-            self._factors = fit(interactions.matrix, start, configuration.factors, sweeps, threads)
+            losses: list[float] | None = [] if configuration.learning_curves else None
+            self._factors = fit(interactions.matrix, start, configuration.factors, sweeps, threads, losses)
             self._fitted_until = cut
             neighbors = learn_neighbors(interactions, configuration.neighbors_per_item, configuration.seed, threads)
+        if losses is not None:
+            self._losses[datetime.fromtimestamp(cut, UTC).isoformat()] = losses
         proposers = (
             Neighbors(neighbors, sizes.neighbors),
             Collaborative(self._factors, sizes.collaborative),
@@ -313,19 +350,26 @@ class _Run:
 
     def _evaluate(self, cutoff: Cutoff, ranker: Ranker, window: Window) -> None:
         """Evaluate a ranker that has seen nothing of the window."""
-        in_window, rows, labels = draw_labels(
-            self._store, self._configuration, window, self._configuration.evaluation_customers
-        )
-        if len(rows) == 0:
+        found = self._judged_lists(ranker, window)
+        if found is None:
             return
-        with self._progress.stage("evaluate", len(rows)) as stage:
-            lists = ListMaker(ranker, self._configuration).rank(rows)
-            stage.advance(len(rows))
-        seed = self._configuration.seed
-        setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels, seed)
+        setting, lists = found
         self._evaluations.append(evaluate(setting, cutoff, lists))
-        judged = judged_of(labels, chunk_of(cutoff.interactions, rows))
-        self._backtest = backtest_of(self._store.ids_at("customers", rows), lists.item_rows, judged)
+        judged = judged_of(setting.labels, chunk_of(cutoff.interactions, setting.customer_rows))
+        customer_ids = self._store.ids_at("customers", setting.customer_rows)
+        self._backtest = backtest_of(customer_ids, lists.item_rows, judged)
+
+    def _judged_lists(self, ranker: Ranker, window: Window) -> tuple[EvaluationSetting, RankedLists] | None:
+        """Make lists for customers who bought in a window, all or a sample; None when nobody did."""
+        configuration = self._configuration
+        in_window, rows, labels = draw_labels(self._store, configuration, window, configuration.evaluation_customers)
+        if len(rows) == 0:
+            return None
+        with self._progress.stage("evaluate", len(rows)) as stage:
+            lists = ListMaker(ranker, configuration).rank(rows)
+            stage.advance(len(rows))
+        setting = EvaluationSetting(window.first, window.stop, in_window, rows, labels, configuration.seed)
+        return setting, lists
 
     def _write_model(self, writer: ArtifactWriter, cutoff: Cutoff, ranker: Ranker, neighbors: ItemNeighbors) -> int:
         writer.write_items(self._items_at(cutoff, neighbors))

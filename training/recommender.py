@@ -13,7 +13,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from models.artifact import Artifact
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, Source
@@ -26,12 +26,16 @@ from training.config import ColumnMapping, TrainingConfiguration, parse
 from training.job import train
 from training.later_events import LaterEvents, judge_later
 from training.parameters import flattened, merged
+from training.people import People
 from training.ranking import RankedLists
 from training.recommendations import Evaluation, Explanation, Recommendation, SimilarItem
 from training.scopes import split_metric
 from training.sources.source import NOTHING
 from training.stored_lists import stored_lists
 from training.tables import Events, sources_of
+
+if TYPE_CHECKING:
+    from training.tuning.found import Found
 
 
 class Recommender:
@@ -111,6 +115,34 @@ class Recommender:
         result = train(self._sources, self._mapping(), self.configuration, registry, progress, self._first_ids)
         self._artifact = registry.open(result.manifest.model_version)
         return self
+
+    def tune(
+        self,
+        events: Events,
+        *,
+        minutes: float = 10,
+        trials: int | None = None,
+        jobs: int = 1,
+        windows: int = 2,
+        metric: str = "ndcg@20",
+    ) -> "Found":
+        """Look for better settings, as ``dangol tune`` does, and take them; the next fit learns by them.
+
+        They are judged on label windows before the one that a fit to the same events is judged by. Needs Optuna
+        (``dangol[tune]``). InvalidInputError when nothing was bought in these windows.
+        """
+        # Optuna is there for those who tune.
+        from training.tuning.task import Inputs, task_of  # noqa: PLC0415
+        from training.tuning.tune import tune  # noqa: PLC0415
+
+        sources = sources_of(events, self._own_folder() / "events", "tuning")
+        inputs = Inputs(sources, self._mapping(), self.configuration, People(), metric, windows)
+        task = task_of(inputs, SilentProgress())
+        journal = self._own_folder() / f"{task.digest()}.journal"
+        found = tune(task, journal, minutes=minutes, trials=trials, jobs=jobs, watch=lambda _: None)
+        if found.best is not None:
+            self.set_params(**found.settings)
+        return found
 
     def recommend(self, customers: str | Sequence[str], k: int = 10) -> list[Recommendation]:
         """Give the first ``k`` places of customers' lists, best first, customer by customer; at most ``list_size``.

@@ -11,6 +11,7 @@ from models.manifest import Manifest
 from training import charts
 from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW
 from training.gate import IN_SERVICE
+from training.learned.trees import STEP
 from training.report_customers import ten_customers
 from training.scopes import ALL, NEW_ITEMS, NEW_TO_CUSTOMER, NOVEL, REBUY, SEEN
 
@@ -68,6 +69,7 @@ def _learned(manifest: Manifest) -> dict[str, Any]:
         "first_day": f"{manifest.first_event_time:%Y-%m-%d}",
         "last_day": f"{manifest.last_event_time:%Y-%m-%d}",
         "importances": list(_importances(manifest.metrics)),
+        "learning": list(_learning_curves(manifest.metrics)),
         "days": charts.columns(list(manifest.metrics.get("days", {}).items())),
         "refused": manifest.metrics.get("refused", {}),
         "configuration": list(_flat(manifest.configuration)),
@@ -159,6 +161,20 @@ def _importances(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
     for group, weights in groups.items():
         sizes = sorted(((abs(weight), name) for name, weight in weights.items() if name != "constant"), reverse=True)
         yield group, charts.bars([charts.Bar(name, size) for size, name in sizes[:12] if size > 0], unit="")
+
+
+def _learning_curves(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, Markup]]:
+    """Draw the losses that were kept: of trees, and of factors where that was asked for."""
+    trees = metrics.get("ranker", {}).get("losses")
+    if trees:
+        series = [("before the cut", "trivial", trees["learned"]), ("after it", "ours", trees["later"])]
+        told = "Log loss of the odds: in the last window that trees learned from, and in the one they were judged by."
+        yield "Trees", told, charts.curves(series, "trees", STEP)
+    factors = metrics.get("factor_losses", {})
+    if factors:
+        series = [(f"until {cut[:10]}", "ours", losses) for cut, losses in factors.items()]
+        told = "Loss of the factors after each sweep. Each fit begins where the one before it ended."
+        yield "Factors", told, charts.curves(series, "sweeps")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.shop import item_name
+from tests.shop import events, item_name, write_rows
 
 
 @pytest.fixture
@@ -41,11 +41,48 @@ def test_a_comparison_names_what_differs_and_nothing_else(
     dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
 ) -> None:
     assert dangol("models", "diff", *two_models, "--json") == 0
-    differences = json.loads(capsys.readouterr().out)
-    assert differences["configuration.seed"] == [1, 2]
-    assert "counts.customers" not in differences
+    found = json.loads(capsys.readouterr().out)
+    assert found["versions"] == two_models
+    assert found["configuration"] == {"seed": [1, 2]}
+    assert found["data"] == {}
+    assert found["items"] == {"new": {"count": 0, "first": []}, "lost": {"count": 0, "first": []}}
     assert dangol("models", "diff", two_models[0], two_models[0]) == 0
     assert "do not differ" in capsys.readouterr().out
+
+
+def test_a_comparison_tells_paired_differences_sources_and_how_much_lists_moved(
+    dangol: Command, capsys: pytest.CaptureFixture[str], two_models: list[str]
+) -> None:
+    assert dangol("models", "diff", *two_models, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    [entry] = [one for one in found["metrics"] if (one["scope"], one["metric"]) == ("all", "ndcg@20")]
+    assert found["compared"] == "same-window"
+    assert entry["difference"] == pytest.approx(entry["values"][1] - entry["values"][0], abs=1e-5)
+    assert entry["interval"][0] <= entry["difference"] <= entry["interval"][1]
+    assert 0.5 < found["lists"]["overlap"] <= 1
+    assert found["lists"]["customers"] == 60
+    assert found["sources"]["rebuy"]["listed"][0] > 0
+    assert dangol("models", "diff", *two_models) == 0
+    shown = capsys.readouterr().out
+    for part in ("paired difference", "same-window", "rebuy", "60 customers of both"):
+        assert part in shown
+
+
+def test_new_and_lost_items_are_named(
+    dangol: Command, capsys: pytest.CaptureFixture[str], purchases: Path, tmp_path: Path
+) -> None:
+    versions = []
+    for missing in (3, 5):
+        kept = [one for one in events() if one["item_id"] != item_name(missing)]
+        path = write_rows(tmp_path / f"without-{missing}.csv", kept)
+        assert dangol("train", path, "--no-promote", "--json") == 0
+        versions.append(json.loads(capsys.readouterr().out)["model_version"])
+    names = tmp_path / "names.csv"
+    names.write_text(f"id,title\n{item_name(3)},Green tea\n")
+    assert dangol("models", "diff", *versions, "--names", names) == 0
+    shown = capsys.readouterr().out
+    assert "1 new items: Green tea" in shown
+    assert f"1 lost items: {item_name(5)}" in shown
 
 
 def test_a_promoted_model_is_current(

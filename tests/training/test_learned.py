@@ -34,7 +34,7 @@ from training.learned.frames import FEATURES, Frame, FrameSizes, frame_of
 from training.learned.log import EventLog, load_log
 from training.learned.moment import Moment, moment_at
 from training.learned.pairs import NEVER, matrix_at, pairs_at
-from training.learned.trees import Examples, TreeSettings, grow
+from training.learned.trees import STEP, Examples, TreeSettings, grow
 
 DAY = 86_400
 CUT = int(NOON.timestamp())
@@ -236,6 +236,10 @@ def test_the_manifest_tells_what_was_learned(artifact: Artifact) -> None:
     assert set(told["importances"]) == set(FEATURES)
     assert sum(told["importances"].values()) == pytest.approx(1, abs=0.01)
     assert len(told["examples"]) >= 2
+    learned, later = told["losses"]["learned"], told["losses"]["later"]
+    assert len(learned) == len(later) == -(-artifact.manifest.configuration["learned"]["binary_rounds"] // STEP)
+    assert learned[-1] < learned[0]
+    assert later[-1] < later[0]
 
 
 def test_workers_can_make_lists_of_trees_fresh(artifact: Artifact) -> None:

@@ -127,6 +127,14 @@ def test_nothing_bought_after_is_named(model: Recommender, parts: tuple[Path, Pa
         model.evaluate(parts[0])
 
 
+def test_tuning_takes_the_best_settings_for_the_next_fit(parts: tuple[Path, Path]) -> None:
+    model = Recommender(factors__factors=8, ranker="blend")
+    found = model.tune(parts[0], minutes=5, trials=2, windows=1)
+    assert found.best is not None
+    assert model.get_params()["factors__factors"] == found.settings["factors__factors"]
+    assert model.get_params(deep=False)["ranker"] == "blend"
+
+
 def test_settings_are_read_and_set_flat(model: Recommender) -> None:
     changed = Recommender(factors=FactorSettings(factors=16)).set_params(
         factors__regularization=5, events__view__half_life_days=7, columns={"item": "sku"}

@@ -34,9 +34,9 @@ class Page(HTMLParser):
         self.text += data
 
 
-def learned(path: Path, root: Path) -> tuple[Registry, Artifact]:
+def learned(path: Path, root: Path, *, learning_curves: bool = False) -> tuple[Registry, Artifact]:
     registry = Registry(root)
-    configuration = TrainingConfiguration(factors=FactorSettings(factors=8))
+    configuration = TrainingConfiguration(factors=FactorSettings(factors=8), learning_curves=learning_curves)
     version = train([str(path)], ColumnMapping(), configuration, registry).manifest.model_version
     pass_gate(registry, version, GateSettings(), by="test")
     return registry, registry.open(version)
@@ -80,6 +80,19 @@ def test_a_name_is_text_whatever_it_looks_like(page: Page) -> None:
 def test_a_model_that_was_not_judged_has_a_report_too(tmp_path: Path) -> None:
     _, artifact = learned(write_rows(tmp_path / "one.csv", [row("a", "x")]), tmp_path / "models")
     assert "too little data" in Page(report_html(artifact, None, None, {})).text
+
+
+def test_learning_curves_are_drawn_where_they_were_kept(tmp_path: Path) -> None:
+    registry, artifact = learned(write_events(tmp_path / "events.csv"), tmp_path / "models", learning_curves=True)
+    losses = artifact.manifest.metrics["factor_losses"]
+    assert [len(sweeps) for sweeps in losses.values()] == [4, 2, 2]
+    assert all(first >= last for first, *_, last in losses.values())
+    page = Page(report_html(artifact, None, None, {}))
+    assert "How it learned" in page.text
+    assert all(f"until {cut[:10]}" in page.text for cut in losses)
+    _, plain = learned(write_events(tmp_path / "again.csv"), tmp_path / "models")
+    assert plain.manifest.files == artifact.manifest.files
+    assert registry.verdict(plain.manifest.model_version) is not None
 
 
 def test_names_come_from_a_table_or_a_catalogue_export(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from training.learned.frames import FrameSizes, frame_of
 from training.learned.log import EventLog, load_log
 from training.learned.moment import Moment, moment_at
 from training.learned.ranker import LearnedRanker
-from training.learned.trees import Examples, TreeSettings, grow
+from training.learned.trees import Examples, Trees, TreeSettings, grow
 from training.memory import give_back
 from training.ranking import CUSTOMERS_PER_CHUNK
 from training.sources.source import NOTHING
@@ -81,6 +81,8 @@ class TreeLearner:
         self._taught: dict[int, Examples] = {}
         self._moment: Moment | None = None
         self._importances: dict[str, float] = {}
+        self._grown: tuple[int, Trees] | None = None
+        self._curve: dict[str, list[float]] = {}
 
     def learn_from(self, cutoff: Cutoff, window: Window) -> None:
         """Describe the window's candidates while what is known before it is at hand."""
@@ -111,7 +113,18 @@ class TreeLearner:
                 ),
             )
         self._importances = trees.importances()
+        self._measure_curve()
+        self._grown = (cut, trees)
         return LearnedRanker(self._moment_at(cut), trees, self._configuration)
+
+    def _measure_curve(self) -> None:
+        """Take the loss of the trees grown before, in a window they learned from and in the one that came after."""
+        if self._grown is None:
+            return
+        cut, trees = self._grown
+        seen, unseen = (self._taught.get(first) for first in (cut - self._span, cut))
+        if seen is not None and unseen is not None and len(seen.labels) and len(unseen.labels):
+            self._curve = {"learned": trees.losses(seen), "later": trees.losses(unseen)}
 
     def knows_before(self, window: Window) -> bool:
         """Tell whether any window before this one teaches."""
@@ -123,6 +136,7 @@ class TreeLearner:
         return {
             "kind": "learned",
             "importances": self._importances,
+            "losses": self._curve,
             "examples": {datetime.fromtimestamp(first, UTC).isoformat(): count for first, count in windows.items()},
         }
 

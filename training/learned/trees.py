@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FIRST_TREES = 15
 """Trees of the first objective that a first look at a candidate takes."""
 
+STEP, LOSS_EXAMPLES = 10, 20_000
+"""How many trees lie between two points of a learning curve, and by how many examples it is measured."""
+
 _LARGEST_SPEND = 0.995  # quantile of what one purchase was worth that weights are cut at
 
 
@@ -78,6 +81,17 @@ class Trees:
             scores += np.float32(self.settings.revenue_mix) * (2 * _predict(self.spend, features) - scores)
         return scores + np.float32(self.settings.shift)
 
+    def losses(self, examples: Examples) -> list[float]:
+        """Give the mean log loss of the odds after every STEP trees, of at most LOSS_EXAMPLES of the examples."""
+        step = -(-len(examples.labels) // LOSS_EXAMPLES) or 1
+        features, labels = examples.features[::step], examples.labels[::step]
+        odds, copied = np.zeros(len(labels), dtype=np.float32), _first_trees(self.binary, self.settings.binary_rounds)
+        losses = []
+        for first in range(0, self.settings.binary_rounds, STEP):
+            odds += _predict(copied, features, STEP, first)
+            losses.append(round(float(np.mean(np.logaddexp(0, odds) - odds * labels)), 6))
+        return losses
+
     def importances(self) -> dict[str, float]:
         """Give each feature's share of what the trees of the first objective gained, as JSON, largest first."""
         gains = self.binary.feature_importance("gain")
@@ -108,7 +122,7 @@ def grow(examples: Examples, settings: TreeSettings) -> Trees:
     return Trees(rough, binary.result(), order.result(), scale, spend.result() if spend else None, settings)
 
 
-def _first_trees(booster: "Booster") -> "Booster":
+def _first_trees(booster: "Booster", trees: int = FIRST_TREES) -> "Booster":
     """Copy the first trees into a model of their own.
 
     LightGBM keeps with the model how many of its trees are asked, and threads that ask one model for different numbers
@@ -116,7 +130,7 @@ def _first_trees(booster: "Booster") -> "Booster":
     """
     import lightgbm  # noqa: PLC0415 - as above
 
-    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=FIRST_TREES))
+    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=trees))
 
 
 def _boost(
@@ -160,6 +174,8 @@ def _spend_weights(examples: Examples) -> NDArray[np.float32]:
     return weights
 
 
-def _predict(booster: "Booster", features: NDArray[np.float32]) -> NDArray[np.float32]:
-    scores = booster.predict(features, raw_score=True, num_threads=1)
+def _predict(
+    booster: "Booster", features: NDArray[np.float32], trees: int | None = None, first: int = 0
+) -> NDArray[np.float32]:
+    scores = booster.predict(features, raw_score=True, start_iteration=first, num_iteration=trees, num_threads=1)
     return np.asarray(scores, dtype=np.float32)

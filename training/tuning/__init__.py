@@ -1,0 +1,1 @@
+"""Looks for better settings on validation windows: what is tried, how it is judged, what came of it."""
