@@ -4,6 +4,10 @@ The decision checks caps and conditions, arbitrates, limits categories, diversif
 explains. The bare one knows rows and numbers only: a mask over the same terms of the offers, the candidates' scores
 spread over (offer, item) pairs and multiplied with the same factors, the ten best; nothing of what stands twice, of
 likeness or of reasons. Customer by customer both answer in turns, in this process.
+
+With a hundred times the offers on the same items, growth is of two kinds: more of the candidates carry an offer, and
+there are more offers to find it among. The growth at equal density is of the second kind alone: the thousand offers
+stand on a hundred times as many items each, so that in both shops an item carries 50.
 """
 
 import argparse
@@ -115,21 +119,27 @@ def main() -> None:
     )
     report("decision.plain-time", round(plain, 1), "us", against=f"the same with a policy: {ours:.1f} us",
            ratio=round(plain / ours, 2))  # fmt: skip
+    _report_growth("decision.growth", "1,000 offers", small, large, options.rounds)
+    dense = Shop(1_000, ITEMS_PER_OFFER * options.offers // 1_000)
+    _report_growth("decision.growth-at-equal-density", "1,000 offers, on as many items", dense, large, options.rounds)
+
+
+def _report_growth(name: str, against: str, small: "Shop", large: "Shop", rounds: int) -> None:
     few, many = _alternate(
         [lambda customer: small.decide(customer, PLACEMENT), lambda customer: large.decide(customer, PLACEMENT)],
         small.customers,
-        options.rounds,
+        rounds,
     )
-    report("decision.growth", round(many, 1), "us", against=f"1,000 offers: {few:.1f} us", ratio=round(many / few, 3),
+    report(name, round(many, 1), "us", against=f"{against}: {few:.1f} us", ratio=round(many / few, 3),
            floor=GROWTH_BOUND, goal=GROWTH_BOUND)  # fmt: skip
 
 
 class Shop:
     """Is a shop of 10,000 items and any number of live offers, in memory."""
 
-    def __init__(self, offers: int) -> None:
+    def __init__(self, offers: int, items_per_offer: int = ITEMS_PER_OFFER) -> None:
         randomness = np.random.default_rng(7)
-        self._offers = [_offer(number, randomness) for number in range(offers)]
+        self._offers = [_offer(number, items_per_offer, randomness) for number in range(offers)]
         self._snapshot = _snapshot(self._offers)
         self._bare = _bare(self._offers)
         self.customers = [_customer(number, randomness) for number in range(50)]
@@ -176,11 +186,11 @@ def _item_id(number: int) -> str:
     return f"item-{number:06d}"
 
 
-def _offer(number: int, randomness: np.random.Generator) -> Offer:
+def _offer(number: int, items: int, randomness: np.random.Generator) -> Offer:
     labels = ("clearance", "own-brand", "new", "other")
     return Offer(
         f"offer-{number:06d}",
-        tuple(_item_id(row) for row in randomness.choice(ITEMS, ITEMS_PER_OFFER, replace=False)),
+        tuple(_item_id(row) for row in randomness.choice(ITEMS, items, replace=False)),
         title=f"Offer {number}",
         discount=ShareOff(1_500),
         start_time=NOW - timedelta(days=int(randomness.integers(1, 30))),
@@ -232,7 +242,7 @@ def _bare(offers: Sequence[Offer]) -> Bare:
         levers=np.array([1.5 if "clearance" in offer.labels else 1.0 for offer in offers]),
         contexts=np.array([1.2 if "new" in offer.labels else 1.0 for offer in offers]),
         values=np.array([offer.value.minor_units if offer.value else 100.0 for offer in offers]),
-        pair_offers=np.repeat(np.arange(len(offers)), ITEMS_PER_OFFER),
+        pair_offers=np.repeat(np.arange(len(offers)), len(offers[0].item_ids)),
         pair_items=np.array([int(item_id[5:]) for offer in offers for item_id in offer.item_ids]),
         scores=np.zeros(ITEMS),
     )

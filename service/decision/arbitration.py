@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.offers import Item, Offer, Placement
+from models.offers import Placement
 from models.policy import DEFAULT_VALUE, Factor, ScoreMode
 from service.decision.candidate_stream import Ranked
 from service.decision.history import untaken_impressions
+from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query
 from service.decision.snapshot import Snapshot
 
@@ -27,8 +28,8 @@ class Factors(NamedTuple):
     lever: float
 
 
-Contender = tuple[int, Offer | None, Ranked | None, float, Item | None]
-"""Is what may stand in a slate: slot, the offer made on it or None, the candidate, the score, the item if it is known.
+Contender = tuple[int, Pairing, Ranked | None, float]
+"""Is what may stand in a slate: slot, the item there with the offer made on it or alone, the candidate, the score.
 
 The candidate is None for what only a campaign or a pin names. A bare tuple, as a hundred are made for each answer.
 """
@@ -49,8 +50,7 @@ class Judged:
 
     def carries(self, index: int, label: str) -> bool:
         """Tell whether offer or item carries a label."""
-        _, offer, _, _, item = self.contenders[index]
-        return (offer is not None and label in offer.labels) or (item is not None and label in item.labels)
+        return label in self.contenders[index][1].labels
 
 
 class Arbiter:
@@ -66,12 +66,13 @@ class Arbiter:
             measured = snapshot.model.items.propensity
             self._propensity = _score_itself if measured is None else measured.of
         self._counts_value = Factor.VALUE not in ignored
+        self._unvalued = policy.default_value / DEFAULT_VALUE if self._counts_value else 1.0
         self._levers = {} if Factor.LEVER in ignored else _summed((one.label, one.percent) for one in policy.levers)
         self._context_base = 0.0
         self._context_labels: dict[str, float] = {}
         if self._arbitrates and Factor.CONTEXT not in ignored:
             self._context_base, self._context_labels = _context_of(placement, snapshot, query)
-        self._weights: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[float, float]] = {}
+        self._weights: dict[tuple[str, ...], tuple[float, float]] = {}
         self._untaken: Mapping[tuple[str, str], int] = {}
         if policy.rotation is not None:
             self._untaken = untaken_impressions(customer.profile, query.now - policy.rotation.seconds)
@@ -92,52 +93,36 @@ class Arbiter:
         """Give the factors of a contender; None where the policy does not arbitrate."""
         if not self._arbitrates:
             return None
-        _, offer, _, score, item = contender
-        context, lever = self._weights_of(
-            offer.labels if offer is not None else (), item.labels if item is not None else ()
-        )
-        return Factors(self._propensity(score), context, self._value(offer), lever)
+        _, pairing, _, score = contender
+        context, lever = self._weights_of(pairing.labels)
+        value = pairing.value if self._counts_value else None
+        return Factors(self._propensity(score), context, self._unvalued if value is None else value, lever)
 
     def _products(self, contenders: Sequence[Contender]) -> list[float]:
-        propensity, weights_of, counts_value = self._propensity, self._weights_of, self._counts_value
-        context, lever = weights_of((), ())
-        unvalued = self._value(None)
-        unlabelled = context * unvalued * lever
+        propensity, known, weights_of = self._propensity, self._weights, self._weights_of
+        counts_value, unvalued = self._counts_value, self._unvalued
         products = []
-        for _, offer, _, score, item in contenders:
-            product = propensity(score)
-            labels = item.labels if item is not None else ()
-            if offer is None and not labels:
-                product *= unlabelled
-            else:
-                context, lever = weights_of(offer.labels if offer is not None else (), labels)
-                value = offer.value if counts_value and offer is not None else None
-                product *= context * (unvalued if value is None else value.minor_units / DEFAULT_VALUE) * lever
-            products.append(product)
+        for _, pairing, _, score in contenders:
+            labels, value = pairing.labels, pairing.value
+            context, lever = known.get(labels) or weights_of(labels)
+            worth = value if counts_value and value is not None else unvalued
+            products.append(propensity(score) * (context * worth * lever))
         return products
 
-    def _value(self, offer: Offer | None) -> float:
-        if not self._counts_value:
-            return 1.0
-        value = offer.value if offer is not None else None
-        return (value.minor_units if value is not None else self._policy.default_value) / DEFAULT_VALUE
-
-    def _weights_of(self, offer_labels: tuple[str, ...], item_labels: tuple[str, ...]) -> tuple[float, float]:
+    def _weights_of(self, labels: tuple[str, ...]) -> tuple[float, float]:
         """Give context and lever; the same labels always weigh the same."""
-        key = (offer_labels, item_labels)
-        weights = self._weights.get(key)
+        weights = self._weights.get(labels)
         if weights is None:
-            labels = dict.fromkeys(offer_labels + item_labels)
             context = self._context_base + sum(self._context_labels.get(label, 0.0) for label in labels)
             lever = sum(self._levers.get(label, 0.0) for label in labels)
-            weights = self._weights[key] = (max(0.0, 1.0 + context / 100), max(0.0, 1.0 + lever / 100))
+            weights = self._weights[labels] = (max(0.0, 1.0 + context / 100), max(0.0, 1.0 + lever / 100))
         return weights
 
     def _rotate(self, contenders: Sequence[Contender], by_slot: dict[int, int], scores: list[float]) -> set[int]:
         """Lower the scores of what was shown and not taken, and give who that is."""
         rotation, find = self._policy.rotation, self._snapshot.slots.find
         keep = 1.0 - rotation.percent / 100 if rotation is not None else 1.0
-        by_offer = {offer.offer_id: index for index, (_, offer, _, _, _) in enumerate(contenders) if offer is not None}
+        by_offer = {pairing.offer_id: index for index, (_, pairing, _, _) in enumerate(contenders) if pairing.offer_id}
         seen: dict[int, int] = {}
         for (offer_id, item_id), count in self._untaken.items():
             slot = None if offer_id else find(item_id)
@@ -164,8 +149,8 @@ def _priority_first(contenders: Sequence[Contender], scores: Sequence[float]) ->
     lowest = min(scores, default=0.0)
     width = (max(scores, default=0.0) - lowest) or 1.0
     return [
-        (offer.priority if offer is not None else 0) + (score - lowest) / width * _PRIORITY_SHARE
-        for (_, offer, _, _, _), score in zip(contenders, scores, strict=True)
+        pairing.priority + (score - lowest) / width * _PRIORITY_SHARE
+        for (_, pairing, _, _), score in zip(contenders, scores, strict=True)
     ]
 
 

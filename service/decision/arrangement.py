@@ -125,10 +125,10 @@ class _Arrangement:
         self._relevance[index] = _OUT
         if self._promoted is not None and self._promoted[index]:
             self._owed -= 1
-        item = self._judged.contenders[index][4]
-        members = self._members.get(item.category) if item is not None else None
-        if item is not None and members is not None:
-            count = self._counts[item.category] = self._counts.get(item.category, 0) + 1
+        category = self._judged.contenders[index][1].category
+        members = self._members.get(category)
+        if members is not None:
+            count = self._counts[category] = self._counts.get(category, 0) + 1
             if count == self._policy.maximal_per_category:
                 self._relevance[members] = _OUT
         if self._share:
@@ -174,9 +174,9 @@ def _rules(rules: tuple[AppliedRule, ...], *, rotated: bool, moved: bool) -> tup
 def _members(judged: Judged) -> dict[str, list[int]]:
     """Give the indices of the contenders of each category; items without one have no likes."""
     members: dict[str, list[int]] = {}
-    for index, (_, _, _, _, item) in enumerate(judged.contenders):
-        if item is not None and item.category:
-            category = item.category
+    for index, (_, pairing, _, _) in enumerate(judged.contenders):
+        category = pairing.category
+        if category:
             if category in members:
                 members[category].append(index)
             else:

@@ -5,7 +5,7 @@ names before anything is evaluated.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from cel_expr_python import cel
@@ -19,6 +19,7 @@ _REMEMBERED = 100_000
 
 _STRING = re.compile(r"'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _NAME = re.compile(r"\b(?:customer|item|request)\s*\.\s*\w+")
+_JOINT = re.compile(r"&&|\|\||[?()\[\]{}]|//")
 _WALK = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(|[()]")
 _REASON = re.compile(r"<input>:(\d+):(\d+): (.*?)(?: \(in container '.*?'\))?(?:\n|$)")
 
@@ -28,14 +29,17 @@ _ENVIRONMENT = cel.NewEnv(variables={name: cel.Type(type_) for name, type_ in FA
 class Condition:
     """Is one condition. ``item_names`` and ``asked_names`` are the facts that it looks at, of the item and others.
 
+    It holds exactly where all of its ``parts`` hold: what is joined by ``&&``, else itself alone. Each of them can be
+    remembered for as long as the facts that it looks at stay the same, and serves every condition that it is part of.
     Conditions of the same source are the same object, so they may be compared and remembered by identity.
     """
 
-    __slots__ = ("_expression", "asked_names", "item_names", "source")
+    __slots__ = ("_expression", "asked_names", "item_names", "parts", "source")
 
-    def __init__(self, source: str, expression: cel.Expression | None) -> None:
+    def __init__(self, source: str, expression: cel.Expression | None, parts: "Sequence[Condition]" = ()) -> None:
         self.source = source
         self._expression = expression
+        self.parts = tuple(parts) or (self,)
         names = {re.sub(r"\s", "", found) for found in _NAME.findall(source)}
         self.item_names = tuple(sorted(names & ITEM_FACTS.keys()))
         self.asked_names = tuple(sorted(names & FACT_TYPES.keys() - ITEM_FACTS.keys()))
@@ -60,10 +64,43 @@ class Condition:
 @lru_cache(maxsize=_REMEMBERED)
 def condition_of(source: str) -> Condition:
     """Compile a condition that was checked when it was stored; what does not compile any more never holds."""
+    expression = _compiled(source)
+    sources = _joined_by_and(source) if expression is not None else []
+    compiled = [_compiled(part) for part in sources]
+    # A part that is no truth for certain, such as one of the type dyn, is not told from one that fails.
+    if any(part is None or part.return_type() != cel.Type.BOOL for part in compiled):
+        return Condition(source, expression)
+    return Condition(source, expression, [condition_of(part) for part in sources])
+
+
+def _compiled(source: str) -> cel.Expression | None:
     try:
-        return Condition(source, _ENVIRONMENT.compile(source))
+        return _ENVIRONMENT.compile(source)
     except RuntimeError:
-        return Condition(source, None)
+        return None
+
+
+def _joined_by_and(source: str) -> list[str]:
+    """Give what is joined by ``&&`` outside of all brackets; nothing where ``||`` or ``?`` bind more loosely there."""
+    cuts: list[int] = []
+    depth = 0
+    for found in _JOINT.finditer(_without_strings(source)):
+        sign = found[0]
+        if sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth -= 1
+        elif sign == "//" or (depth == 0 and sign != "&&"):
+            return []
+        elif depth == 0:
+            cuts.append(found.start())
+    starts, ends = [0, *(cut + 2 for cut in cuts)], [*cuts, len(source)]
+    return [source[start:end].strip() for start, end in zip(starts, ends, strict=True)] if cuts else []
+
+
+def _without_strings(source: str) -> str:
+    """Blank strings out; they are not cut, so that columns stay."""
+    return _STRING.sub(lambda string: " " * len(string[0]), source)
 
 
 def check_condition(field: str, source: str) -> None:
@@ -93,8 +130,7 @@ def _check_walks(field: str, source: str) -> None:
     """Refuse walks over lists inside of one another, whose cost is the product of their lengths, and many of them."""
     walks: list[int] = []
     depth = count = 0
-    # Strings are blanked, not cut, so that columns stay.
-    for found in _WALK.finditer(_STRING.sub(lambda string: " " * len(string[0]), source)):
+    for found in _WALK.finditer(_without_strings(source)):
         depth += -1 if found[0] == ")" else 1
         while walks and depth < walks[-1]:
             walks.pop()

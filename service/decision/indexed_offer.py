@@ -1,5 +1,6 @@
 """An offer with its terms in the form in which requests check them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,11 @@ _FOREVER = float("inf")
 class IndexedOffer:
     """Is an offer worked out against one model and catalogue.
 
-    ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week; ``item_slots`` (n,)
-    uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter, the most popular
-    item first, without those that the condition rules out. ``caps`` stand with the names of their counters.
+    ``start`` and ``end`` are seconds since 1970, UTC; ``hours`` are ranges of minutes of the week, rising and apart;
+    ``item_slots`` (n,) uint32 are those of ``item_ids`` and ``reached_slots`` (n,) uint32 besides those of the filter,
+    the most popular item first, without those that the condition rules out. ``caps`` stand with the names of their
+    counters, the cooldown with what :attr:`~service.decision.history.History.offer_times` knows it by. Of the parts of
+    the condition ``asked`` look at no item, ``mixed`` at the item and at more; the item alone decided the others.
     ``is_special`` says that terms beyond time, place and audience must be checked, ``is_open`` that it is for everyone.
     """
 
@@ -34,7 +37,12 @@ class IndexedOffer:
     reached_slots: NDArray[np.uint32]
     best_popularity: float
     caps: tuple[tuple[Cap, str], ...]
+    consent_category: str
+    cooldown_key: tuple[str, str] | None
+    cooldown_seconds: int
     condition: Condition | None
+    asked: tuple[Condition, ...]
+    mixed: tuple[Condition, ...]
     is_special: bool
     is_open: bool
 
@@ -47,6 +55,8 @@ class IndexedOffer:
 def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts: ItemFacts) -> IndexedOffer:
     """Work an offer out. ``popularity`` (rows,) is the model's."""
     condition = condition_of(offer.eligibility) if offer.eligibility else None
+    parts = condition.parts if condition is not None else ()
+    cooldown = offer.cooldown
     item_slots = slots.assign(offer.item_ids)
     reached = facts.not_refuted(condition, item_slots)
     if offer.item_filter is not None:
@@ -61,14 +71,30 @@ def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts:
         end=offer.end_time.timestamp() if offer.end_time is not None else _FOREVER,
         channels=frozenset(offer.channels),
         placements=frozenset(offer.placements),
-        hours=tuple(minutes for hours in offer.weekly_hours for minutes in hours.minutes()),
+        hours=_merged([minutes for hours in offer.weekly_hours for minutes in hours.minutes()]),
         item_slots=item_slots,
         reached_slots=reached[order],
         best_popularity=float(worth[order[0]]) if len(order) else 0.0,
         caps=tuple((cap, cap.counter(offer.offer_id)) for cap in offer.caps),
+        consent_category=offer.consent_category,
+        cooldown_key=(offer.offer_id, cooldown.event_type) if cooldown is not None else None,
+        cooldown_seconds=cooldown.seconds if cooldown is not None else 0,
         condition=condition,
+        asked=tuple(part for part in parts if not part.item_names),
+        mixed=tuple(part for part in parts if part.is_mixed),
         is_special=bool(
             offer.weekly_hours or offer.consent_category or offer.cooldown or offer.caps or offer.eligibility
         ),
         is_open=not offer.audience_ids,
     )
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Join ranges that meet, so that hours that return every day, or all day, are few."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)

@@ -35,11 +35,8 @@ class ItemFacts:
         return self._items.get(self._slots.ids[slot])
 
     def refutes(self, condition: Condition, slot: int) -> bool:
-        """Tell whether a condition cannot hold on an item, whoever asks. It is evaluated once for each item."""
-        if not condition.item_names:
-            return False
-        verdict = self._verdict(condition, slot)
-        return verdict is False or (verdict is None and not condition.asked_names)
+        """Tell whether a condition cannot hold on an item, whoever asks. Its parts are evaluated once for each item."""
+        return any(part.item_names and self._refutes(part, slot) for part in condition.parts)
 
     def not_refuted(self, condition: Condition | None, slots: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Give those of the slots (n,) on which a condition may hold, in their order."""
@@ -79,6 +76,10 @@ class ItemFacts:
             slot = self._slots.find(item_id) if item_filter.covers(item) else None
             if slot is not None and (condition is None or not self.refutes(condition, slot)):
                 yield slot
+
+    def _refutes(self, part: Condition, slot: int) -> bool:
+        verdict = self._verdict(part, slot)
+        return verdict is False or (verdict is None and not part.asked_names)
 
     def _verdict(self, condition: Condition, slot: int) -> bool | None:
         key = (condition, slot)

@@ -2,8 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +41,7 @@ class OfferIndex:
         self._filters = _Filters(offers)
         self._has_conditions = any(indexed.condition is not None for indexed in offers)
         self._views: dict[tuple[str, str, bool], OfferView] = {}
+        self.remembered_pairings = 0
         self._boundaries = np.unique([time for indexed in offers for time in (indexed.start, indexed.end)])
         self._since, self._until = _NEVER
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
@@ -60,21 +60,19 @@ class OfferIndex:
         ``plain_items`` says whether items may stand without an offer. Views are remembered until an offer begins or
         ends.
         """
-        if not self._since <= now < self._until or self._pairing_count() > _REMEMBERED_PAIRINGS:
+        if not self._since <= now < self._until or self.remembered_pairings > _REMEMBERED_PAIRINGS:
             self._begin_views(now)
         key = (placement, channel, plain_items)
         view = self._views.get(key)
         if view is None:
             if len(self._views) >= _REMEMBERED_VIEWS:
-                self._views.clear()
+                self._begin_views(now)
             view = self._views[key] = OfferView(self, placement, channel, now, plain_items=plain_items)
         return view
 
-    def _pairing_count(self) -> int:
-        return sum(map(len, self._views.values()))
-
     def _begin_views(self, now: float) -> None:
         self._views.clear()
+        self.remembered_pairings = 0
         place = int(np.searchsorted(self._boundaries, now, side="right"))
         self._since = float(self._boundaries[place - 1]) if place else -_FOREVER
         self._until = float(self._boundaries[place]) if place < len(self._boundaries) else _FOREVER
@@ -126,11 +124,12 @@ class OfferIndex:
         ]
 
 
-class OfferView(dict[int, Iterable[Pairing]]):
+class OfferView(dict[int, tuple[Pairing, ...]]):
     """Gives by slot what one placement and channel may show of an item at one time: nothing when the shop lacks it.
 
-    First the item with each offer on it, the one that wins first, then the item alone where the placement allows that.
-    What concerns the customer is not looked at. It fills itself as it is asked.
+    First the item with each offer on it, the one that wins first, then the item alone where the placement allows that;
+    but no further than to the first that concerns nobody in particular, behind which hardly anybody has to look: see
+    :meth:`after`. What concerns the customer is not looked at. It fills itself as it is asked.
     """
 
     def __init__(self, index: OfferIndex, placement: str, channel: str, now: float, *, plain_items: bool) -> None:
@@ -140,6 +139,7 @@ class OfferView(dict[int, Iterable[Pairing]]):
         self._channel = channel
         self._now = now
         self._plain_items = plain_items
+        self._after: dict[int, tuple[Pairing, ...]] = {}
 
     def admits(self, indexed: IndexedOffer) -> bool:
         """Tell whether an offer may be shown on the placement and the channel."""
@@ -147,23 +147,40 @@ class OfferView(dict[int, Iterable[Pairing]]):
             not self._channel or not indexed.channels or self._channel in indexed.channels
         )
 
-    def __missing__(self, slot: int) -> Iterable[Pairing]:
-        facts = self._index.facts
-        if not facts.shows(slot):
-            self[slot] = ()
-            return ()
-        item_id, item = facts.id_of(slot), facts.at(slot)
+    def after(self, slot: int) -> Iterable[Pairing]:
+        """Give what comes after the pairings that the view gives of an item itself."""
+        if slot in self._after:
+            return self._after[slot]
         found = self._index.on(slot)
-        pairings: Iterator[Pairing] = map(partial(Pairing.on, item_id, item), filter(self._shows, found))
-        if self._plain_items:
-            pairings = chain(pairings, (Pairing.alone(item_id, item),))
+        pairings = islice(self._pairings(slot, found), len(self[slot]), None)
         if not isinstance(found, tuple):
             return pairings
-        remembered = self[slot] = tuple(pairings)
+        remembered = self._after[slot] = tuple(pairings)
+        self._index.remembered_pairings += len(remembered)
         return remembered
 
-    def _shows(self, indexed: IndexedOffer) -> bool:
-        return indexed.start <= self._now < indexed.end and self.admits(indexed)
+    def __missing__(self, slot: int) -> tuple[Pairing, ...]:
+        first = []
+        for pairing in self._pairings(slot, self._index.on(slot)):
+            first.append(pairing)
+            if not pairing.is_conditional or len(first) == _REMEMBERED_OFFERS:
+                break
+        else:
+            self._after[slot] = ()
+        remembered = self[slot] = tuple(first)
+        self._index.remembered_pairings += 1 + len(remembered)
+        return remembered
+
+    def _pairings(self, slot: int, found: Iterable[IndexedOffer]) -> Iterator[Pairing]:
+        facts = self._index.facts
+        if not facts.shows(slot):
+            return
+        item_id, item = facts.id_of(slot), facts.at(slot)
+        for indexed in found:
+            if indexed.start <= self._now < indexed.end and self.admits(indexed):
+                yield Pairing.on(item_id, item, indexed)
+        if self._plain_items:
+            yield Pairing.alone(item_id, item)
 
 
 class _Filters:

@@ -169,19 +169,30 @@ class Decision:
         """Give the candidates that may stand in a slate, each with the best offer on it; use up what is taken."""
         refuse_bought = slate.placement.rebuys is Rebuys.REFUSED
         used, barred, view = self._used_slots, self.terms.barred, self._view(slate)
-        lets, fits = self.terms.lets, self.terms.fits
+        suits = self.terms.suits
         for ranked in self._candidates:
             slot = ranked[0]
             if slot in used or slot in blocked or (refuse_bought and ranked[2] & BOUGHT_FLAG):
                 continue
             for pairing in view[slot]:
-                indexed = pairing.indexed
-                if indexed is None or (
-                    pairing.offer_id not in barred
-                    and (not pairing.is_conditional or (lets(indexed) and fits(indexed, slot)))
+                if pairing.offer_id not in barred and (
+                    not pairing.is_conditional or pairing.indexed is None or suits(pairing.indexed, slot)
                 ):
                     yield ranked, pairing
                     break
+            else:
+                later = view.after(slot)
+                found = self._first_of(later, slot) if later else None
+                if found is not None:
+                    yield ranked, found
+
+    def _first_of(self, pairings: Iterable[Pairing], slot: int) -> Pairing | None:
+        barred, suits = self.terms.barred, self.terms.suits
+        for pairing in pairings:
+            indexed = pairing.indexed
+            if indexed is None or (pairing.offer_id not in barred and suits(indexed, slot)):
+                return pairing
+        return None
 
     def _view(self, slate: SlateQuery) -> OfferView:
         placement, query = slate.placement, self._query
@@ -238,11 +249,11 @@ class Decision:
         applied: tuple[AppliedRule, ...],
         probability: float,
     ) -> Choice:
-        slot, offer, ranked, _, _ = contender
-        self._use(slot, offer)
+        slot, pairing, ranked, _ = contender
+        self._use(slot, pairing.offer)
         reasons = self._explain(ranked) if ranked is not None else CAMPAIGN
         factors = arbiter.factors(contender) if self._query.explain else None
-        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons, factors, applied, "", probability)
+        return Choice(pairing.item_id, pairing.offer, score, reasons, factors, applied, "", probability, pairing)
 
     def _pin(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> dict[int, int]:
         """Add what has a fixed place, and give places from 0; one beyond the slate is its last free one."""
@@ -260,7 +271,7 @@ class Decision:
             slot = self.free_slot(indexed, blocked)
             if slot is not None:
                 pinned[place] = len(contenders)
-                contenders.append((slot, indexed.offer, None, 0.0, self._snapshot.offers.facts.at(slot)))
+                contenders.append((slot, self._pair(slot, indexed), None, 0.0))
                 self._use(slot, indexed.offer)
         return pinned
 
@@ -274,11 +285,13 @@ class Decision:
             used.add(slot)
             if pairing.offer_id:
                 barred.add(pairing.offer_id)
-            contenders.append((slot, pairing.offer, ranked, score, pairing.item))
-        facts = self._snapshot.offers.facts
+            contenders.append((slot, pairing, ranked, score))
         for slot, indexed in islice(self._campaigns(slate, blocked), enough - len(contenders)):
-            contenders.append((slot, indexed.offer, None, _campaign_score(score, indexed), facts.at(slot)))
+            contenders.append((slot, self._pair(slot, indexed), None, _campaign_score(score, indexed)))
             self._use(slot, indexed.offer)
+
+    def _pair(self, slot: int, indexed: IndexedOffer) -> Pairing:
+        return Pairing.on(self._snapshot.slots.ids[slot], self._snapshot.offers.facts.at(slot), indexed)
 
     def _fall_back(self, slate: SlateQuery) -> list[Choice]:
         """Give the placement's first fallback that may be shown, on its most popular free item if there is one."""

@@ -61,11 +61,14 @@ class TermsCheck:
         self._minute: int | None = None
         self._buckets: dict[CapPeriod, str] = {}
         self._facts = AskedFacts(snapshot, query, customer, history)
-        self._verdicts: dict[tuple[Condition, str, int], bool | None] = {}
+        # By placement, as what a condition may look at is the same but for that.
+        self._verdicts: dict[str, dict[tuple[Condition, int], bool | None]] = {}
+        self._here: dict[tuple[Condition, int], bool | None] = {}
 
     def begin(self, placement: str) -> None:
         """Say at which placement offers are to be shown from now on."""
         self._placement = placement
+        self._here = self._verdicts.setdefault(placement, {})
 
     def use(self, offer_id: str) -> None:
         """Say that the answer shows an offer, so that it does not show it again."""
@@ -80,14 +83,20 @@ class TermsCheck:
             and (not indexed.is_special or self._special_rule(indexed) is None)
         )
 
+    def suits(self, indexed: IndexedOffer, slot: int) -> bool:
+        """Tell whether an offer that a view gives, and that is not barred, may be shown on an item of the view."""
+        return (
+            (indexed.is_open or any(map(self._belongs_to, indexed.offer.audience_ids)))
+            and (not indexed.is_special or self._special_rule(indexed) is None)
+            and (not indexed.mixed or self.fits(indexed, slot))
+        )
+
     def fits(self, indexed: IndexedOffer, slot: int) -> bool:
-        """Tell whether the condition of an offer that these terms let be shown holds on an item."""
-        condition = indexed.condition
-        if condition is None or not condition.item_names:
-            return True
-        if self._snapshot.offers.facts.refutes(condition, slot):
-            return False
-        return not condition.is_mixed or self._verdict(condition, slot) is True
+        """Tell whether the condition of an offer that these terms let be shown holds on an item.
+
+        The item must be one of those that the index names for it: what an item alone rules out is asked there.
+        """
+        return all(self._verdict(part, slot) is True for part in indexed.mixed)
 
     def rule_against(self, offer_id: str, placement: str) -> TraceRule | None:
         """Give the first of its terms that keeps an offer out, None when it may be shown."""
@@ -122,40 +131,44 @@ class TermsCheck:
         return TraceRule.OTHER_PLACEMENT if offer.offer_id in self.barred else None
 
     def _special_rule(self, indexed: IndexedOffer) -> TraceRule | None:
-        offer = indexed.offer
         if indexed.hours and not self._is_within(indexed.hours):
             return TraceRule.WEEKLY_HOURS
-        if offer.consent_category and offer.consent_category not in self._query.consent_categories:
+        if indexed.consent_category and indexed.consent_category not in self._query.consent_categories:
             return TraceRule.CONSENT
-        if offer.cooldown is not None:
-            last = self._history.offer_times.get((offer.offer_id, offer.cooldown.event_type))
-            if last is not None and self._now < last.timestamp() + offer.cooldown.seconds:
+        if indexed.cooldown_key is not None:
+            last = self._history.offer_times.get(indexed.cooldown_key)
+            if last is not None and self._now < last.timestamp() + indexed.cooldown_seconds:
                 return TraceRule.COOLDOWN
         if indexed.caps and self._is_capped(indexed):
             return TraceRule.CAP
-        return TraceRule.ELIGIBILITY if indexed.condition is not None and self._refutes(indexed.condition) else None
+        return TraceRule.ELIGIBILITY if indexed.condition is not None and self._refutes(indexed) else None
 
-    def _refutes(self, condition: Condition) -> bool:
-        """Tell whether a condition cannot hold for this customer at this placement, on whatever item."""
-        if condition.item_names:
-            return condition.is_mixed and self._verdict(condition) is False
-        return self._verdict(condition) is not True
+    def _refutes(self, indexed: IndexedOffer) -> bool:
+        """Tell whether the condition cannot hold for this customer at this placement, on whatever item."""
+        for part in indexed.asked:
+            if self._verdict(part) is not True:
+                return True
+        return bool(indexed.mixed) and any(self._verdict(part) is False for part in indexed.mixed)
 
-    def _verdict(self, condition: Condition, slot: int = _NO_ITEM) -> bool | None:
-        """Evaluate a condition, on an item or without one, once for each answer."""
-        key = (condition, self._placement, slot)
-        if key not in self._verdicts:
-            facts = self._facts.named(condition.asked_names, self._placement)
+    def _verdict(self, part: Condition, slot: int = _NO_ITEM) -> bool | None:
+        """Evaluate a part of a condition, on an item or without one, once for each answer."""
+        try:
+            return self._here[part, slot]
+        except KeyError:
+            facts = self._facts.named(part.asked_names, self._placement)
             if slot != _NO_ITEM:
-                facts |= self._snapshot.offers.facts.values_at(slot, condition.item_names)
-            self._verdicts[key] = condition.verdict(facts)
-        return self._verdicts[key]
+                facts |= self._snapshot.offers.facts.values_at(slot, part.item_names)
+            verdict = self._here[part, slot] = part.verdict(facts)
+            return verdict
 
     def _is_within(self, hours: Sequence[tuple[int, int]]) -> bool:
-        if self._minute is None:
-            self._minute = self._query.minute_of_week
         minute = self._minute
-        return any(start <= minute < end for start, end in hours)
+        if minute is None:
+            minute = self._minute = self._query.minute_of_week
+        for start, end in hours:  # noqa: SIM110 - twice as fast as any() on the one range that is usual
+            if start <= minute < end:
+                return True
+        return False
 
     def _is_capped(self, indexed: IndexedOffer) -> bool:
         """Tell whether one of the offer's caps is reached; one that nobody could look up counts as reached."""

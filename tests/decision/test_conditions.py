@@ -94,6 +94,27 @@ def test_an_offer_stands_where_its_condition_holds(eligibility: str, rows: list[
     assert rows_shown(eligibility, who, placement=rebuys, consent_categories=frozenset({"health"}), **asked) == rows
 
 
+@pytest.mark.parametrize(
+    ("source", "parts"),
+    [
+        ("customer.known && item.price < 500", ["customer.known", "item.price < 500"]),
+        ("true&&(customer.known || item.price < 500)", ["true", "(customer.known || item.price < 500)"]),
+        ("customer.known || item.price < 500 && true", ["customer.known || item.price < 500 && true"]),
+        ("customer.known ? true : false && true", ["customer.known ? true : false && true"]),
+        (
+            "item.id == 'a && b' && [true].all(one, one && true)",
+            ["item.id == 'a && b'", "[true].all(one, one && true)"],
+        ),
+        ("dyn(true) && item.price < 500", ["dyn(true) && item.price < 500"]),
+        ("true // && false", ["true // && false"]),
+    ],
+    ids=range(7),
+)
+def test_a_condition_is_remembered_in_the_parts_that_must_all_hold(source: str, parts: list[str]) -> None:
+    check_condition("eligibility", source)
+    assert [part.source for part in condition_of(source).parts] == parts
+
+
 def test_conditions_choose_among_offers_on_one_item_the_campaigns_and_the_pinned() -> None:
     offers = [
         Offer("cheap", (), item_filter=ItemFilter(), eligibility='customer.text.tier == "gold" && item.price < 500'),
@@ -192,7 +213,8 @@ CONDITIONS = st.recursive(
     ATOMS,
     lambda inner: (
         st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda parts: f"({' '.join(parts)})")
-        | inner.map(lambda one: f"!{one}" if one.startswith("(") else f"!({one})")
+        | st.tuples(inner, inner).map(" && ".join)
+        | inner.map(lambda one: f"!({one})")
     ),
     max_leaves=6,
 )
@@ -210,6 +232,8 @@ def test_what_some_facts_decide_all_facts_decide_alike(source: str, item: Item, 
     }
     of_request = {name: asked[name] for name in condition.asked_names}
     everything = condition.verdict(of_item | of_request)
+    verdicts = [part.verdict(of_item | of_request) for part in condition.parts]
+    assert (everything is True) is all(verdict is True for verdict in verdicts)
     for part in (of_item, of_request):
         known = condition.verdict(part)
         assert known is None or known is everything
