@@ -70,6 +70,8 @@ _FALLBACKS = {
     Fallback.FALLBACK_SHARED_LIST: "the shared list served, the customer's own could not be read",
     Fallback.FALLBACK_LAST_SNAPSHOT: "the last good snapshot served",
     Fallback.FALLBACK_NO_BUDGETS: "budgets could not be asked, offers that have one were left out",
+    Fallback.FALLBACK_NO_CAPS: "decisions could not be counted, offers with a cap on them were left out",
+    Fallback.FALLBACK_NO_SHARES: "scores could not be shared out over the customer's events",
 }
 
 
@@ -125,6 +127,17 @@ def _factors_text(offer: RankedOffer) -> str:
     return "; ".join(parts)
 
 
+def _shares_text(offer: RankedOffer, titles: Mapping[str, str], shown: int = 3) -> str:
+    """Say which of the customer's events the factors' score comes from, in per cent of it."""
+    score = offer.collaborative_score
+    parts = [
+        f"{titles.get(one.item_id, one.item_id)} {one.share / score:.0%}"
+        for one in offer.evidence_shares[:shown]
+        if score > 0
+    ]
+    return f"{score:.3f}: {', '.join(parts)}" if parts else ""
+
+
 def served_text(served: Served) -> str:
     """Say what served an answer."""
     text = f"model {served.model_version}, generation {served.generation}, request {served.request_id}"
@@ -146,7 +159,7 @@ def show_slates(console: Console, slates: Iterable[Slate]) -> None:
             console.print(f"[bold]{slate.placement}[/bold]: nothing to offer")
             _show_traces(console, slate.traces)
             continue
-        columns = ("", "item", "name", "offer", "price", "saves", "why", "P · C · V · L and rules")
+        columns = ("", "item", "name", "offer", "price", "saves", "why", "P · C · V · L and rules", "own events")
         rows = [_offer_row(offer) for offer in slate.offers]
         # A column that says nothing about any offer only takes room.
         used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
@@ -173,6 +186,7 @@ def _offer_row(offer: RankedOffer) -> Sequence[str]:
         discount_text(offer.terms.discount),
         reasons_text(offer.reasons, titles),
         _factors_text(offer),
+        _shares_text(offer, titles),
     )
 
 

@@ -145,17 +145,35 @@ class Folder:
 
         The customer's factors solve (YᵀY + λI + Yᵀ(C - I)Y) x = YᵀCp; with few items C - I has a small rank.
         """
-        if len(history.rows) == 0:
-            return np.zeros(len(self._inverse))
-        liked = history.weights > 0
-        extra = self._model.confidence_scale * np.abs(history.weights)
         rows = self._model.item_factors[history.rows].astype(np.float64)
-        target = rows.T @ np.where(liked, 1 + extra, 0)
+        return self._solved(history, rows.T @ self._confidences(history))
+
+    def shares(self, history: FreshHistory, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Share out over a history what the factors give to items, ``rows`` (n,): (n, h), a row adds up to its score.
+
+        The score of an item i is yᵢᵀ(YᵀCY + λI)⁻¹YᵀCp: a sum with one term for each item of the history (Hu, Koren and
+        Volinsky 2008, section 5). What the events speak against has none of its own: it is in the inverse alone.
+        """
+        factors = self._model.item_factors
+        seen = self._solved(history, factors[rows].T.astype(np.float64))
+        shared: NDArray[np.float64] = (factors[history.rows].astype(np.float64) @ seen).T * self._confidences(history)
+        return shared
+
+    def _confidences(self, history: FreshHistory) -> NDArray[np.float64]:
+        """Give the diagonal of C where p is 1, and 0 where it is 0, of the items of a history."""
+        return np.where(history.weights > 0, 1 + self._model.confidence_scale * np.abs(history.weights), 0.0)
+
+    def _solved(self, history: FreshHistory, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Multiply targets, (f,) or (f, n), with the inverse of YᵀCY + λI."""
+        start: NDArray[np.float64] = self._inverse @ targets
+        if len(history.rows) == 0:
+            return start
+        rows = self._model.item_factors[history.rows].astype(np.float64)
+        extra = self._model.confidence_scale * np.abs(history.weights)
         spread = rows @ self._inverse
         small = np.diag(1 / np.maximum(extra, 1e-9)) + spread @ rows.T
-        start = self._inverse @ target
-        folded: NDArray[np.float64] = start - spread.T @ np.linalg.solve(small, rows @ start)
-        return folded
+        solved: NDArray[np.float64] = start - spread.T @ np.linalg.solve(small, rows @ start)
+        return solved
 
     def odds(
         self,

@@ -29,6 +29,7 @@ from service.handlers.customer_views import CustomerViews
 from service.handlers.dispatcher import Dispatcher, Metadata
 from service.handlers.erasing import Erasing
 from service.handlers.event_handlers import EventHandlers
+from service.handlers.evidence import Evidence
 from service.handlers.exposures import Exposures
 from service.handlers.health import Health
 from service.handlers.housekeeping import Housekeeping
@@ -122,7 +123,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     indexes = CandidateIndexes(partial(index_candidates, store.blocking), settings.audience_lifetime)
     api = Api(
-        offers=OfferHandlers(snapshots, reads, reservations, caps, exposures, store.models.sample_customers),
+        offers=OfferHandlers(
+            snapshots, reads, reservations, caps, exposures, Evidence(store.models), store.models.sample_customers
+        ),
         events=EventHandlers(
             store.events,
             settings.write_timeout,

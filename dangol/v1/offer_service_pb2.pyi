@@ -233,6 +233,8 @@ class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.Val
     """Says that budgets could not be asked, and offers that have one were left out."""
     FALLBACK_NO_CAPS: _Fallback.ValueType  # 4
     """Says that decisions could not be counted, and offers with a cap on decisions were left out."""
+    FALLBACK_NO_SHARES: _Fallback.ValueType  # 5
+    """Says that the factors could not be read, and scores were not shared out over the customer's events."""
 
 class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
     """Tells which fallback served."""
@@ -247,6 +249,8 @@ FALLBACK_NO_BUDGETS: Fallback.ValueType  # 3
 """Says that budgets could not be asked, and offers that have one were left out."""
 FALLBACK_NO_CAPS: Fallback.ValueType  # 4
 """Says that decisions could not be counted, and offers with a cap on decisions were left out."""
+FALLBACK_NO_SHARES: Fallback.ValueType  # 5
+"""Says that the factors could not be read, and scores were not shared out over the customer's events."""
 Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final
@@ -882,6 +886,8 @@ class RankedOffer(_message.Message):
     APPLIED_RULES_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
     SELECTION_PROBABILITY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SHARES_FIELD_NUMBER: _builtins.int
+    COLLABORATIVE_SCORE_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Gives the place in the slate, from 1."""
     item_id: _builtins.str
@@ -899,6 +905,10 @@ class RankedOffer(_message.Message):
     selection_probability: _builtins.float
     """Gives the probability with which the offer got its place, given those above it, where the placement explores: 1 where nothing was left to chance.
     0 where the placement does not explore.
+    """
+    collaborative_score: _builtins.float
+    """Gives, together with `evidence_shares`, what the factors of the model give to the item for the newest 256 events of the customer: about 1 for what is
+    sure to be liked, 0 for nothing. It is one of several things that a score may rest on.
     """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
@@ -920,6 +930,12 @@ class RankedOffer(_message.Message):
     def applied_rules(self) -> _containers.RepeatedScalarFieldContainer[Global___AppliedRule.ValueType]:
         """Lists the rules of the policy that moved the offer, with `explain`."""
 
+    @_builtins.property
+    def evidence_shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceShare]:
+        """Shares `collaborative_score` out over the items of the customer's own events, with `explain` in RecommendOffers, the largest first: the shares add up
+        to it. Empty when the customer did nothing lately that tells, the model does not know the item, or was published without its factors.
+        """
+
     def __init__(
         self,
         *,
@@ -936,14 +952,42 @@ class RankedOffer(_message.Message):
         applied_rules: _abc.Iterable[Global___AppliedRule.ValueType] | None = ...,
         arm: _builtins.str = ...,
         selection_probability: _builtins.float = ...,
+        evidence_shares: _abc.Iterable[Global___EvidenceShare] | None = ...,
+        collaborative_score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["factors", b"factors", "representation", b"representation", "terms", b"terms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "arm", b"arm", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "selection_probability", b"selection_probability", "terms", b"terms", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_rules", b"applied_rules", "arm", b"arm", "collaborative_score", b"collaborative_score", "evidence_shares", b"evidence_shares", "factors", b"factors", "item_id", b"item_id", "item_title", b"item_title", "offer_id", b"offer_id", "rank", b"rank", "reasons", b"reasons", "representation", b"representation", "score", b"score", "selection_probability", b"selection_probability", "terms", b"terms", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankedOffer: _TypeAlias = RankedOffer  # noqa: Y015
+
+@_typing.final
+class EvidenceShare(_message.Message):
+    """States the part that one item of the customer's own events has in a score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Names the item of the events."""
+    share: _builtins.float
+    """Gives the part, in the unit of the score; below 0 where the item speaks against."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceShare: _TypeAlias = EvidenceShare  # noqa: Y015
 
 @_typing.final
 class Factors(_message.Message):

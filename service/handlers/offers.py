@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from dangol.v1 import offer_service_pb2
-from models.errors import InvalidInputError, UnavailableError
+from models.errors import DangolError, InvalidInputError, UnavailableError
 from models.experiments import marked
 from models.profile import EMPTY_PROFILE
 from service.decision.experiments import treat
@@ -20,6 +20,7 @@ from service.handlers.caller import Caller, Context
 from service.handlers.caps import Caps, without_uncounted
 from service.handlers.catalog_messages import placement_message
 from service.handlers.customer_reads import CustomerReads
+from service.handlers.evidence import Evidence, Shares, add_shares
 from service.handlers.exposures import Exposures
 from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
 from service.handlers.personal import customer_of, personal_query
@@ -30,6 +31,7 @@ from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
 from service.handlers.wire import embedded, embedded_tag
 from service.store.customer_reader import CustomerRead
+from service.store.generation_record import GenerationRecord
 
 _DEFAULT_SIMILAR = 10
 _CUSTOMERS_PER_TURN = 16  # of a batch, before other calls get their turn: about a millisecond
@@ -39,6 +41,7 @@ _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_LAST_SNAPSHOT: "last-snapshot",
     offer_service_pb2.FALLBACK_NO_BUDGETS: "no-budgets",
     offer_service_pb2.FALLBACK_NO_CAPS: "no-caps",
+    offer_service_pb2.FALLBACK_NO_SHARES: "no-shares",
 }
 _LOST = (
     offer_service_pb2.FALLBACK_SHARED_LIST,
@@ -68,6 +71,7 @@ class OfferHandlers:
         reservations: Reservations,
         caps: Caps,
         exposures: Exposures,
+        evidence: Evidence,
         sample: Callable[[str, int, int], Awaitable[list[str]]],
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -77,6 +81,7 @@ class OfferHandlers:
         self._reservations = reservations
         self._caps = caps
         self._exposures = exposures
+        self._evidence = evidence
         self._sample = sample
         self._now = now
         self._messages = OfferMessages()
@@ -87,7 +92,7 @@ class OfferHandlers:
         self, caller: Caller, request: offer_service_pb2.RecommendOffersRequest, context: Context
     ) -> offer_service_pb2.RecommendOffersResponse | bytes:
         """Rank offers for one customer. An answer is given even without Redis, and says so."""
-        snapshot = self._snapshots.current(caller.tenant)
+        snapshot, record = self._snapshots.current(caller.tenant), self._snapshots.record(caller.tenant)
         request_id = self._next_request_id()
         query = recommend_query(request, snapshot, self._now(), request_id)
         context.customer_id = request.customer_id
@@ -98,12 +103,16 @@ class OfferHandlers:
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         if snapshot.experiments:
             request_id = self._expose(caller, request.customer_id, query, request_id)
+        shares: Shares = {}
+        if query.explain:
+            shares, fallback = await self._shares(caller, record, snapshot, query, customers[0], slates, fallback)
         served = self._served(snapshot, fallback, context, request_id)
         if query.explain or query.trace_offer_ids:
             explained = [
                 self._messages.build(asked.placement.placement, choices, snapshot.catalog, query, asked.treatment)
                 for asked, choices in zip(query.slates, slates, strict=True)
             ]
+            add_shares(explained, shares)
             if query.trace_offer_ids:
                 for slate, traces in zip(explained, trace_offers(snapshot, query, customers[0], slates), strict=True):
                     slate.traces.extend(trace_messages(traces))
@@ -151,6 +160,23 @@ class OfferHandlers:
             total += len(request.batch.customer_ids)
             context.facts["customers"] = total
             yield embedded(_STREAM_BATCH, answer)
+
+    async def _shares(
+        self,
+        caller: Caller,
+        record: GenerationRecord,
+        snapshot: Snapshot,
+        query: Query,
+        customer: Customer,
+        slates: Sequence[Sequence[Choice]],
+        fallback: offer_service_pb2.Fallback.ValueType,
+    ) -> tuple[Shares, offer_service_pb2.Fallback.ValueType]:
+        """Share scores out over the customer's events; an answer goes out without that, and says so, if need be."""
+        item_ids = [choice.item_id for choices in slates for choice in choices]
+        try:
+            return await self._evidence.shares(caller.tenant, record, snapshot, customer, item_ids, query.now), fallback
+        except DangolError:
+            return {}, fallback or offer_service_pb2.FALLBACK_NO_SHARES
 
     def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         slate = self._encode(query.slates[0], choices, snapshot, query)

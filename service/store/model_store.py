@@ -1,9 +1,11 @@
 """Models as a server process sees them: which generation is live, its item side, and moving between generations."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.errors import NotFoundError
+from models.fold_model import FoldModel, decode_fold_model
 from models.item_model import ItemModel, decode_item_model
 from models.progress import SilentProgress
 from service.store.connection import AsyncConnection
@@ -60,16 +62,29 @@ class ModelStore:
 
     async def load_items(self, tenant: str, record: GenerationRecord) -> ItemModel:
         """Load the item side of a generation. NotFoundError when parts of it are gone, ArtifactError when damaged."""
-        meta = MetaKeys(tenant)
+        meta, generation = MetaKeys(tenant), record.generation
+        content = await self._joined([meta.model_part(generation, part) for part in range(record.parts)], generation)
+        return await asyncio.to_thread(decode_item_model, content, f"items of generation {generation}")
+
+    async def load_fold(self, tenant: str, record: GenerationRecord) -> FoldModel | None:
+        """Load the factors of a generation; None when it was published without. Errors as :meth:`load_items`."""
+        if record.fold_parts == 0:
+            return None
+        meta, generation = MetaKeys(tenant), record.generation
+        content = await self._joined(
+            [meta.fold_part(generation, part) for part in range(record.fold_parts)], generation
+        )
+        return await asyncio.to_thread(decode_fold_model, content, f"fold model of generation {generation}")
+
+    async def _joined(self, names: Sequence[str], generation: int) -> bytes:
         parts = []
-        for number in range(record.parts):
+        for name in names:
             with reaching_redis():
-                part = await self._client.execute_command("GET", meta.model_part(record.generation, number))
+                part = await self._client.execute_command("GET", name)
             if part is None:
-                raise NotFoundError(f"the item model of generation {record.generation} is gone from Redis")
+                raise NotFoundError(f"the model of generation {generation} is gone from Redis")
             parts.append(part)
-        name = f"items of generation {record.generation}"
-        return await asyncio.to_thread(decode_item_model, b"".join(parts), name)
+        return b"".join(parts)
 
     async def sample_customers(self, tenant: str, generation: int, count: int) -> list[str]:
         """Give up to ``count`` customers that have a list in a generation, as Redis happens to come upon them."""

@@ -6,8 +6,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from hypothesis import given, strategies
-from implicit.cpu.als import user_factor
+from implicit.cpu.als import AlternatingLeastSquares, user_factor
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from models import folding
 from models.candidates import BOUGHT_FLAG, NO_EVIDENCE, VIEWED_FLAG, CandidateList, Source
@@ -100,6 +101,23 @@ def test_a_fold_in_is_what_implicit_computes() -> None:
     row = csr_matrix((confidence, (np.zeros(len(history.rows), int), history.rows)), shape=(1, shop.ITEMS))
     expected = user_factor(items, items.T @ items, row, 0, 2.0, 4)
     np.testing.assert_allclose(folder._vector(history), expected, rtol=1e-4)
+
+
+def test_shares_are_those_that_implicit_explains_and_add_up_to_the_score(folder: Folder) -> None:
+    history = folder.history([did(12), did(3, "view"), did(7, "dismiss"), did(14)], NOW)
+    with threadpool_limits(1, "blas"):
+        explained = AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
+    explained.item_factors = shop.factors()
+    confidence = np.copysign(1 + 10.0 * np.abs(history.weights), history.weights)
+    row = csr_matrix((confidence, (np.zeros(len(history.rows), int), history.rows)), shape=(1, shop.ITEMS))
+    for item in (13, 4, 12):
+        (shares,) = folder.shares(history, np.array([item]))
+        score, parts, _ = explained.explain(0, row, item)
+        assert shares.sum() == pytest.approx(score, rel=1e-4)
+        assert shares.sum() == pytest.approx(folder._vector(history) @ shop.factors()[item])
+        assert dict(zip(history.rows.tolist(), shares.tolist(), strict=True)) == pytest.approx(
+            dict.fromkeys(history.rows.tolist(), 0.0) | {int(name): float(part) for name, part in parts}, rel=1e-4
+        )
 
 
 @given(
