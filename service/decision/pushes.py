@@ -1,5 +1,7 @@
 """What a push offers: the best that may be shown on what it is about, decided by the same terms as every answer."""
 
+from itertools import chain
+
 from models.pushes import Push
 from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query
@@ -28,7 +30,7 @@ def _on_item(snapshot: Snapshot, query: Query, decision: Decision, push: Push) -
         return None
     plain = placement.plain_items and not push.offer_id
     view = snapshot.offers.view(placement.placement, query.channel, query.now, plain_items=plain)
-    for pairing in view[slot]:
+    for pairing in chain(view[slot], view.after(slot)):
         if push.offer_id in ("", pairing.offer_id) and _lets(decision, pairing, slot):
             # Why is told by what the push is about: no list led to the item.
             return Choice(pairing.item_id, pairing.offer, 0.0, (), pairing=pairing)
