@@ -13,8 +13,8 @@ from service.decision.reasons import ReasonCode
 from service.decision.slate import decide
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TraceRule
+from tests.decision.random_shops import CATALOGS, CUSTOMERS, MODEL, QUERIES
 from tests.decision.samples import NOW, catalog, customer, did, snapshot
-from tests.decision.test_properties import CATALOGS, CUSTOMERS, MODEL, QUERIES
 from tests.models_fixtures import candidate, candidate_list, item_id
 
 MAIL = Placement("home-top", plain_items=False, quiet_hours=QuietHours(0, 0))
