@@ -178,6 +178,10 @@ bench-customers: $(INSTALLED) ## What it costs to read what a shop stored of its
 bench-audience: $(INSTALLED) ## The best 10 thousand of a million customers for an offer: seconds, memory, brute force
 	@$(RUN) benchmarks.bench_audience
 
+.PHONY: bench-durability
+bench-durability: $(INSTALLED) ## What it costs to acknowledge events when Redis' disk has them
+	@$(RUN) benchmarks.bench_durability
+
 .PHONY: bench-quality
 bench-quality: $(INSTALLED) ## Quality on published data against papers and trivial lists (DATA=the folder with the sets)
 	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"

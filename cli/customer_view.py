@@ -7,7 +7,7 @@ from rich.console import Console
 from cli.output import plain_table
 from cli.slates import show_slates
 from dangol.v1.customer_pb2 import Consent, ConsentStatus, Customer, CustomerAttribute
-from dangol.v1.customer_service_pb2 import GetCustomerResponse, PushState, RecentEvent
+from dangol.v1.customer_service_pb2 import GetCustomerResponse, Outlook, PushState, RecentEvent
 
 
 def show_customer(console: Console, response: GetCustomerResponse) -> None:
@@ -39,6 +39,18 @@ def _facts(response: GetCustomerResponse) -> Iterator[tuple[str, str]]:
         yield attribute.name, _value_text(attribute)
     for consent in customer.consents:
         yield f"consent to {consent.category}", _consent_text(consent)
+    if response.HasField("outlook"):
+        yield from _outlook_facts(response.outlook)
+
+
+def _outlook_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
+    scores = (outlook.recency_score, outlook.frequency_score, outlook.monetary_score)
+    yield "segment", "{} (recency {}, frequency {}, monetary {} of 5)".format(outlook.segment, *scores)
+    yield "churn risk", f"{outlook.churn_risk:.0%}"
+    if outlook.value:
+        yield "value in 90 days", f"{outlook.value:,.2f}"
+    if outlook.HasField("purchase_time"):
+        yield "next purchase", f"about {outlook.purchase_time.ToDatetime():%Y-%m-%d}"
 
 
 def _value_text(attribute: CustomerAttribute) -> str:

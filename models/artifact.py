@@ -26,6 +26,7 @@ from models.candidates import CANDIDATE, MAXIMAL_EVIDENCE, NO_EVIDENCE, VIEWED_F
 from models.errors import ArtifactError, InvalidInputError
 from models.item_model import ItemModel, decode_item_model, encode_item_model
 from models.manifest import MANIFEST_FILE, FileEntry, Manifest, read_manifest
+from models.outlook import OUTLOOK, are_sound
 from models.vocabulary import pack_ids, unpack_ids
 
 ITEMS_FILE = "items.npz"
@@ -164,6 +165,7 @@ class Artifact:
 def encode_lists(table: CandidateTable) -> bytes:
     """Write a table of lists as the bytes of an npz file."""
     utf8, offsets = pack_ids(table.customer_ids)
+    optional = {} if table.outlooks is None else {"outlooks": table.outlooks}
     return _npz(
         customer_ids=utf8,
         customer_id_offsets=offsets,
@@ -171,6 +173,7 @@ def encode_lists(table: CandidateTable) -> bytes:
         counts=table.counts,
         evidence_rows=table.evidence_rows,
         evidence_counts=table.evidence_counts,
+        **optional,
     )
 
 
@@ -202,6 +205,7 @@ def read_lists(path: Path, item_count: int) -> CandidateTable:
             counts=arrays["counts"],
             evidence_rows=arrays["evidence_rows"],
             evidence_counts=arrays["evidence_counts"],
+            outlooks=arrays.get("outlooks"),
         )
     except (KeyError, InvalidInputError) as error:
         raise ArtifactError(str(path), f"cannot be read as lists ({error})") from error
@@ -226,10 +230,19 @@ def _problem_of(table: CandidateTable, item_count: int) -> str:
     evidence_items = evidence & ~np.uint32(VIEWED_FLAG)
     if np.any(candidates["row"][valid] >= item_count) or np.any(evidence_items[named] >= item_count):
         return "it names items that do not exist"
-    if not np.isfinite(candidates["score"][valid]).all():
-        return "its scores are not all finite"
     unfit = (candidates["evidence"] >= table.evidence_counts[:, np.newaxis]) & (candidates["evidence"] != NO_EVIDENCE)
-    return "it names evidence that is not there" if np.any(unfit & valid) else ""
+    if np.any(unfit & valid):
+        return "it names evidence that is not there"
+    return _problem_of_numbers(table, valid)
+
+
+def _problem_of_numbers(table: CandidateTable, valid: NDArray[np.bool_]) -> str:
+    if not np.isfinite(table.candidates["score"][valid]).all():
+        return "its scores are not all finite"
+    outlooks = table.outlooks
+    if outlooks is None or (outlooks.dtype == OUTLOOK and outlooks.shape == (len(table),) and are_sound(outlooks)):
+        return ""
+    return "its outlooks cannot be"
 
 
 def _npz(**arrays: NDArray[Any]) -> bytes:

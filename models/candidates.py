@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.outlook import OutlookArray, pack_outlooks
+
 CANDIDATE = np.dtype([("row", "<u4"), ("score", "<f2"), ("source", "u1"), ("evidence", "u1")])
 """One candidate in 8 bytes: item row, score, source (with BOUGHT_FLAG), index into the evidence rows or NO_EVIDENCE."""
 
@@ -42,11 +44,13 @@ class CandidateList:
     """Holds one customer's candidates, best first.
 
     ``candidates`` has shape (n,) and dtype CANDIDATE; ``evidence_rows`` has shape (m ≤ 16,) and
-    dtype uint32: item rows, with VIEWED_FLAG where they were viewed and not bought.
+    dtype uint32: item rows, with VIEWED_FLAG where they were viewed and not bought. ``outlook`` is what the training
+    expects of the customer, as :func:`~models.outlook.pack_outlooks` packs it; 0 for nothing.
     """
 
     candidates: CandidateArray
     evidence_rows: NDArray[np.uint32]
+    outlook: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class CandidateTable:
     """Holds the lists of many customers in rectangular arrays.
 
     ``candidates`` (n, k) CANDIDATE, ``counts`` (n,) uint16 of valid candidates per customer,
-    ``evidence_rows`` (n, m) uint32, ``evidence_counts`` (n,) uint8.
+    ``evidence_rows`` (n, m) uint32, ``evidence_counts`` (n,) uint8; ``outlooks`` (n,) OUTLOOK, None where nobody
+    worked them out.
     """
 
     customer_ids: list[str]
@@ -62,6 +67,7 @@ class CandidateTable:
     counts: NDArray[np.uint16]
     evidence_rows: NDArray[np.uint32]
     evidence_counts: NDArray[np.uint8]
+    outlooks: OutlookArray | None = None
 
     def __len__(self) -> int:
         return len(self.customer_ids)
@@ -74,6 +80,7 @@ class CandidateTable:
             self.counts[kept],
             self.evidence_rows[kept],
             self.evidence_counts[kept],
+            None if self.outlooks is None else self.outlooks[kept],
         )
 
     def list_at(self, index: int) -> CandidateList:
@@ -81,6 +88,7 @@ class CandidateTable:
         return CandidateList(
             self.candidates[index, : self.counts[index]],
             self.evidence_rows[index, : self.evidence_counts[index]],
+            0 if self.outlooks is None else int(pack_outlooks(self.outlooks[index : index + 1])[0]),
         )
 
 

@@ -88,7 +88,7 @@ async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
     async with _opened(redis_settings(settings, redis_url), event_log_settings(settings)) as store:
         with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
             parts = _compose(settings, store, executor)
-            await _warn_of(store.health, log)
+            await _warn_of(store.health, log, on_disk=settings.durability == "fsync")
             await parts.snapshots.refresh()
             await parts.caps.refresh()
             with _metrics(settings, parts.metrics) as metrics_port, _tasks(parts) as tasks:
@@ -252,12 +252,14 @@ def _metrics(settings: Settings, registry: CollectorRegistry) -> Iterator[int | 
         yield port
 
 
-async def _warn_of(redis: RedisHealth, log: structlog.stdlib.BoundLogger) -> None:
-    """Say what an operator should know of this Redis. PreconditionError when it is too old to be used."""
+async def _warn_of(redis: RedisHealth, log: structlog.stdlib.BoundLogger, *, on_disk: bool) -> None:
+    """Say what an operator should know of this Redis. PreconditionError when it cannot be used as the settings say."""
     try:
         facts = await redis.facts(_FACTS_TIMEOUT)
     except UnavailableError as error:
         log.warning("redis cannot be reached yet", problem=str(error))
         return
+    if on_disk:
+        facts.check_disk_wait()
     for warning in facts.warnings:
         log.warning(warning)

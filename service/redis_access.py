@@ -23,7 +23,7 @@ def redis_url(settings: Settings) -> Iterator[str]:
 
 def event_log_settings(settings: Settings) -> EventLogSettings:
     """Say how long events and profiles are remembered."""
-    return EventLogSettings(settings.event_id_days, settings.profile_days)
+    return EventLogSettings(settings.event_id_days, settings.profile_days, settings.durability == "fsync")
 
 
 def redis_settings(settings: Settings, url: str) -> RedisSettings:

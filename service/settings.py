@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         600.0, description="Seconds for which audiences are found by what was read of all lists; then it is read anew"
     )
 
+    durability: Literal["write", "fsync"] = Field(
+        "write", description="Whether events are acknowledged when Redis has them, or when its disk has (Redis 7.2)"
+    )
     event_id_days: Days = Field(7.0, description="Days for which an event sent again under its id counts once")
     profile_days: Days = Field(180.0, description="Days after which a customer of whom nothing is heard is forgotten")
     archive: str = Field(

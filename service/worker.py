@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -34,6 +35,7 @@ from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
 from service.store.catalog_follower import CatalogFollower
 from service.store.connection import SyncConnection, connect_blocking
+from service.store.disk_wait import settle_blocking
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
 from service.store.log_group import LogGroup
@@ -94,6 +96,7 @@ def _parts(settings: Settings, connection: SyncConnection, measures: Measures, n
         Lease(connection, MetaKeys(tenant).archiving, name, _LEASE_SECONDS),
         measures,
         settings.archive_interval,
+        settle=partial(settle_blocking, connection, tenant) if settings.durability == "fsync" else lambda: None,
     )
 
     def archive() -> bool:

@@ -1,6 +1,7 @@
 """Small models made by hand, in which every score and every piece of evidence is known."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from models.candidates import BOUGHT_FLAG, CANDIDATE, NO_EVIDENCE, CandidateList, CandidateTable, Source
 from models.item_model import EVERYONE, ItemModel
 from models.manifest import Manifest
+from models.outlook import OUTLOOK, OutlookArray, unpack_outlook
 from models.registry import Registry
 from models.vocabulary import Vocabulary
 
@@ -74,7 +76,17 @@ def candidate_table(lists: Mapping[str, CandidateList]) -> CandidateTable:
     for index, id_ in enumerate(customer_ids):
         table.candidates[index, : table.counts[index]] = lists[id_].candidates
         table.evidence_rows[index, : table.evidence_counts[index]] = lists[id_].evidence_rows
-    return table
+    return replace(table, outlooks=outlooks([lists[id_].outlook for id_ in customer_ids]))
+
+
+def outlooks(packed: Sequence[int]) -> OutlookArray:
+    """Lay packed outlooks out as training does."""
+    found = [unpack_outlook(one) for one in packed]
+    rows = [
+        (0, 0, 0, 0.0, 0.0, 0.0) if one is None else tuple(getattr(one, name) for name in OUTLOOK.names or ())
+        for one in found
+    ]
+    return np.array(rows, dtype=OUTLOOK)
 
 
 def write_artifact(registry: Registry, model: ItemModel, lists: Mapping[str, CandidateList]) -> Manifest:

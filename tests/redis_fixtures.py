@@ -72,13 +72,13 @@ def redis_cluster_url(redis_cluster: list[int]) -> str:
 
 
 @contextmanager
-def tcp_redis(directory: Path, *options: str, port: int | None = None) -> Iterator[int]:
-    """Run a Redis on a port of the loopback, a free one by default, and give the port."""
+def tcp_redis(directory: Path, *options: str, port: int | None = None, server: str | None = None) -> Iterator[int]:
+    """Run a Redis on a port of the loopback, a free one by default, and give the port; ``server`` is its program."""
     port = port or free_port()
     # The port of the cluster bus lies 10,000 above by default, which may be out of range: name a free one.
     bus = ("--cluster-port", str(free_port())) if "--cluster-enabled" in options else ()
-    command = [find_server(), *options, *bus, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-    process = subprocess.Popen([*command, str(directory)], stdout=subprocess.DEVNULL)
+    place = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory))
+    process = subprocess.Popen([server or find_server(), *options, *bus, *place], stdout=subprocess.DEVNULL)
     try:
         wait_until_open(port)
         yield port

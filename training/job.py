@@ -1,7 +1,7 @@
 """The training run, from sources to an artifact in the registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from training.learned.tree_learner import TooLittleToLearnError, TreeLearner, re
 from training.learner import BlendLearner, Learner
 from training.memory import give_back
 from training.metrics import hits_of
+from training.outlooks import outlooks_at
 from training.people import People
 from training.propensity import fit_propensity
 from training.ranking import ListMaker, RankedLists, Ranker
@@ -375,11 +376,14 @@ class _Run:
         writer.write_items(self._items_at(cutoff, neighbors))
         writer.write_factors(cutoff.factors.items)
         maker = ListMaker(ranker, self._configuration)
+        with self._progress.stage("outlooks", None):
+            outlooks = outlooks_at(self._store, self._configuration, self._summary.customers, self._plan.final)
         with self._progress.stage("lists", self._summary.customers) as stage:
             for first in range(0, self._summary.customers, CUSTOMERS_PER_FILE):
                 stop = min(first + CUSTOMERS_PER_FILE, self._summary.customers)
                 rows = np.arange(first, stop, dtype=np.int64)
-                writer.write_lists(maker.table(rows, self._store.ids("customers", first, stop)))
+                table = maker.table(rows, self._store.ids("customers", first, stop))
+                writer.write_lists(replace(table, outlooks=outlooks[first:stop]))
                 stage.advance(len(rows))
         return int(cutoff.interactions.matrix.nnz)
 

@@ -79,16 +79,22 @@ class Ledger:
         return found
 
 
-def keep_ledger(directory: Path, seconds: float, seed: int, pause: float, fsync: str = "everysec") -> Ledger:
-    """Let events flow for some seconds, killing something after every ``pause`` or so, and count."""
+def keep_ledger(
+    directory: Path, seconds: float, seed: int, pause: float, fsync: str = "everysec", durability: str = "write"
+) -> Ledger:
+    """Let events flow for some seconds, killing something after every ``pause`` or so, and count.
+
+    ``fsync`` is Redis' ``appendfsync``, ``durability`` the setting of servers and workers.
+    """
+    server, worker = _SERVER | {"durability": durability}, _WORKER | {"durability": durability}
     home = directory / "home"
     home.mkdir(parents=True)
     with RedisProcess(directory / "redis", fsync) as redis, ExitStack() as stack:
         servers = [
-            stack.enter_context(ServerProcess(home, f"server-{number}", redis.url, _SERVER)) for number in range(2)
+            stack.enter_context(ServerProcess(home, f"server-{number}", redis.url, server)) for number in range(2)
         ]
         workers = [
-            stack.enter_context(WorkerProcess(home, f"worker-{number}", redis.url, _WORKER)) for number in range(2)
+            stack.enter_context(WorkerProcess(home, f"worker-{number}", redis.url, worker)) for number in range(2)
         ]
         target = "ipv4:" + ",".join(server.address for server in servers)
         with _clients(directory, target, 2) as clients:

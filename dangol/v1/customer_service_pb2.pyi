@@ -147,6 +147,7 @@ class GetCustomerResponse(_message.Message):
     SLATES_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     IDENTITY_IDS_FIELD_NUMBER: _builtins.int
+    OUTLOOK_FIELD_NUMBER: _builtins.int
     PUSHES_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """Names the version of the model behind the slates. Empty when no placement was asked."""
@@ -167,6 +168,10 @@ class GetCustomerResponse(_message.Message):
         """Lists all ids of the customer, in the order of their bytes. Empty for a customer with one id."""
 
     @_builtins.property
+    def outlook(self) -> Global___Outlook:
+        """Tells what the model that is served expects of the customer. Unset when it knows no purchase of theirs."""
+
+    @_builtins.property
     def pushes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomerPush]:
         """Lists the newest pushes, waiting, sent or dropped, newest first, at most 20."""
 
@@ -178,11 +183,12 @@ class GetCustomerResponse(_message.Message):
         slates: _abc.Iterable[_offer_service_pb2.Slate] | None = ...,
         model_version: _builtins.str = ...,
         identity_ids: _abc.Iterable[_builtins.str] | None = ...,
+        outlook: Global___Outlook | None = ...,
         pushes: _abc.Iterable[Global___CustomerPush] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "outlook", b"outlook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "identity_ids", b"identity_ids", "model_version", b"model_version", "pushes", b"pushes", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer", b"customer", "identity_ids", b"identity_ids", "model_version", b"model_version", "outlook", b"outlook", "pushes", b"pushes", "recent_events", b"recent_events", "slates", b"slates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -237,6 +243,54 @@ class CustomerPush(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CustomerPush: _TypeAlias = CustomerPush  # noqa: Y015
+
+@_typing.final
+class Outlook(_message.Message):
+    """Tells what a model expects of a customer, as of the last event that it learned from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    RECENCY_SCORE_FIELD_NUMBER: _builtins.int
+    FREQUENCY_SCORE_FIELD_NUMBER: _builtins.int
+    MONETARY_SCORE_FIELD_NUMBER: _builtins.int
+    CHURN_RISK_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    PURCHASE_TIME_FIELD_NUMBER: _builtins.int
+    segment: _builtins.str
+    """Names the segment that recency and frequency put the customer in: `champions`, `loyal`, `promising`, `steady`, `fading`, `at-risk` or `lost`."""
+    recency_score: _builtins.int
+    """States how lately the customer bought among all who ever bought, from 1, the fifth that did longest ago, to 5."""
+    frequency_score: _builtins.int
+    """States on how many days the customer bought among all who ever bought, from 1 to 5."""
+    monetary_score: _builtins.int
+    """States how much the customer spent among all who ever bought, from 1 to 5. 3 for everybody where the sources have no values."""
+    churn_risk: _builtins.float
+    """States the probability that the customer buys no more, 0 to 1."""
+    value: _builtins.float
+    """States what the customer is expected to spend within 90 days, in major units of the money of the sources. 0 where these have no values."""
+    @_builtins.property
+    def purchase_time(self) -> _timestamp_pb2.Timestamp:
+        """States when the next purchase is expected, UTC, to the day. Past when it is overdue, at most by 127 days."""
+
+    def __init__(
+        self,
+        *,
+        segment: _builtins.str = ...,
+        recency_score: _builtins.int = ...,
+        frequency_score: _builtins.int = ...,
+        monetary_score: _builtins.int = ...,
+        churn_risk: _builtins.float = ...,
+        value: _builtins.float = ...,
+        purchase_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purchase_time", b"purchase_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_risk", b"churn_risk", "frequency_score", b"frequency_score", "monetary_score", b"monetary_score", "purchase_time", b"purchase_time", "recency_score", b"recency_score", "segment", b"segment", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Outlook: _TypeAlias = Outlook  # noqa: Y015
 
 @_typing.final
 class LinkIdentitiesRequest(_message.Message):

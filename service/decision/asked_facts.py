@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import NamedTuple
 
 from models.customers import AttributeValue
 from models.events import PURCHASE
+from models.outlook import Outlook, unpack_outlook
 from models.terms import DAY_MINUTES
 from service.decision.history import History
 from service.decision.query import Customer, Query
@@ -80,6 +82,17 @@ def _days_since_purchase(asked: _Asked) -> int | None:
     return None if newest is None else int((asked.query.now - newest.timestamp()) // _DAY_SECONDS)
 
 
+def _outlook(asked: _Asked) -> Outlook | None:
+    return None if asked.customer.candidates is None else unpack_outlook(asked.customer.candidates.outlook)
+
+
+def _days_to_purchase(asked: _Asked) -> int | None:
+    outlook, trained_until = _outlook(asked), asked.snapshot.model.trained_until
+    if outlook is None or not isfinite(trained_until):
+        return None
+    return int((trained_until - asked.query.now) // _DAY_SECONDS) + outlook.purchase_days
+
+
 _GETTERS: Mapping[str, Callable[[_Asked], object]] = {
     "request.channel": lambda asked: asked.query.channel,
     "request.language": lambda asked: asked.query.language,
@@ -104,4 +117,8 @@ _GETTERS: Mapping[str, Callable[[_Asked], object]] = {
     "customer.viewed_categories": lambda asked: _categories(asked, asked.history.viewed),
     "customer.purchases": _purchases,
     "customer.days_since_purchase": _days_since_purchase,
+    "customer.segment": lambda asked: getattr(_outlook(asked), "segment", None),
+    "customer.churn_risk": lambda asked: getattr(_outlook(asked), "churn_risk", None),
+    "customer.value": lambda asked: getattr(_outlook(asked), "value", None),
+    "customer.days_to_purchase": _days_to_purchase,
 }

@@ -44,6 +44,10 @@ ASKED_FACTS: Mapping[str, str] = MappingProxyType(
         "customer.viewed_categories": _TEXTS,
         "customer.purchases": "int",
         "customer.days_since_purchase": "int",
+        "customer.segment": "string",
+        "customer.churn_risk": "double",
+        "customer.value": "double",
+        "customer.days_to_purchase": "int",
     }
 )
 """The facts of request and customer by name, with their types. What is not known is left out."""

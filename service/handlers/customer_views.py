@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from dangol.v1 import customer_service_pb2 as messages
 from dangol.v1 import offer_service_pb2
 from models.catalog import Catalog
 from models.customers import CustomerRecord
 from models.errors import UnavailableError
+from models.outlook import Outlook, unpack_outlook
 from models.profile import MAXIMAL_PROFILE_EVENTS, ProfileEvent
 from service.decision.query import Customer
 from service.decision.slate import decide
@@ -65,6 +67,9 @@ class CustomerViews:
             identity_ids=customer.identity_ids,
             recent_events=_events(customer.profile.events[:size], self._snapshots.catalog(caller.tenant)),
         )
+        if customer.candidates is not None:
+            trained_until = self._snapshots.record(caller.tenant).last_event_time
+            _add_outlook(unpack_outlook(customer.candidates.outlook), trained_until, response)
         names = customer.identity_ids or (request.customer_id,)
         marks = await self._pushes.marks(caller.tenant, names, context.budget(self._timeout))
         newest = sorted(marks.by_id.values(), key=lambda mark: mark.time, reverse=True)
@@ -94,6 +99,19 @@ class CustomerViews:
             for slate, choices in zip(query.slates, slates, strict=True)
         )
         response.model_version = snapshot.model.model_version
+
+
+def _add_outlook(outlook: Outlook | None, trained_until: datetime | None, told: messages.GetCustomerResponse) -> None:
+    if outlook is None:
+        return
+    told.outlook.segment = outlook.segment
+    told.outlook.recency_score = outlook.recency
+    told.outlook.frequency_score = outlook.frequency
+    told.outlook.monetary_score = outlook.monetary
+    told.outlook.churn_risk = outlook.churn_risk
+    told.outlook.value = outlook.value
+    if trained_until is not None:
+        told.outlook.purchase_time.FromDatetime(trained_until + timedelta(days=outlook.purchase_days))
 
 
 def _events(events: Sequence[ProfileEvent], catalog: Catalog) -> list[messages.RecentEvent]:

@@ -25,8 +25,13 @@ class Archiver:
         measures: Measures,
         interval: float,
         now: Callable[[], float] = time.time,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
-        """``interval`` in seconds: how long an event may wait. ``now`` is in seconds since 1970."""
+        """``interval`` in seconds: how long an event may wait. ``now`` is in seconds since 1970.
+
+        ``settle`` returns when what Redis was told is on its disk: a batch whose ranges it forgot would come again
+        with other ones.
+        """
         self._log = log
         self._archive = archive
         self._group = group
@@ -34,6 +39,7 @@ class Archiver:
         self._measures = measures
         self._interval = interval
         self._now = now
+        self._settle = settle
         self._logger = structlog.get_logger("dangol")
 
     def step(self) -> bool:
@@ -47,6 +53,7 @@ class Archiver:
         if not progress.next:
             self._trim(progress)
             return False
+        self._settle()
         self._archive.add(progress.path, self._log.batch(progress))
         done = progress.finished()
         if self._log.move(progress, done):

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from models.candidate_index import Columns
 from models.candidates import CANDIDATE, MAXIMAL_EVIDENCE, CandidateList, CandidateTable
 from models.errors import InvalidInputError
+from models.outlook import pack_outlooks
 
 FORMAT = 1
 HEADER = np.dtype(
-    [("format", "u1"), ("evidence_count", "u1"), ("count", "<u2"), ("reserved", "<u4"), ("digest", "u1", (8,))]
+    [("format", "u1"), ("evidence_count", "u1"), ("count", "<u2"), ("outlook", "<u4"), ("digest", "u1", (8,))]
 )
 HEADER_SIZE = HEADER.itemsize
 MAXIMAL_CANDIDATES = 1_000
 _BLOCK = 4_096
 """Customers encoded at a time: their rectangle stays in the processor's cache."""
 _DIGEST = slice(8, 16)
+_OUTLOOK = slice(4, 8)
 _CANDIDATE_SIZE = CANDIDATE.itemsize
 _EVIDENCE = np.dtype("<u4")
 _WORD = _EVIDENCE.itemsize
@@ -52,7 +54,8 @@ def encode_list(customer_id: str, candidates: CandidateList) -> bytes:
         candidates.evidence_rows[np.newaxis],
         np.array([len(candidates.evidence_rows)], dtype=np.uint8),
     )
-    return next(encode_table(table))
+    value = next(encode_table(table))
+    return value[: _OUTLOOK.start] + candidates.outlook.to_bytes(4, "little") + value[_OUTLOOK.stop :]
 
 
 def decode(value: bytes, digest: bytes) -> CandidateList | None:
@@ -66,7 +69,9 @@ def decode(value: bytes, digest: bytes) -> CandidateList | None:
     if evidence_count > MAXIMAL_EVIDENCE or size != start + _CANDIDATE_SIZE * count:
         return None
     return CandidateList(
-        np.frombuffer(value, CANDIDATE, count, start), np.frombuffer(value, _EVIDENCE, evidence_count, HEADER_SIZE)
+        np.frombuffer(value, CANDIDATE, count, start),
+        np.frombuffer(value, _EVIDENCE, evidence_count, HEADER_SIZE),
+        int.from_bytes(value[_OUTLOOK], "little"),
     )
 
 
@@ -113,6 +118,8 @@ def _encode_block(table: CandidateTable, block: slice) -> Iterator[bytes]:
     header["format"] = FORMAT
     header["evidence_count"] = evidence_counts
     header["count"] = counts
+    if table.outlooks is not None:
+        header["outlook"] = pack_outlooks(table.outlooks[block])
     digests = b"".join([digest_of(customer_id) for customer_id in customer_ids])
     header["digest"] = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 8)
     rows["evidence"] = table.evidence_rows[block]

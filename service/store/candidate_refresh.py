@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.candidates import CandidateList
 from models.errors import ArtifactError, NotFoundError
@@ -79,7 +79,9 @@ class CandidateRefresh:
         calls = []
         for published, candidates in fresh:
             names = keys.refresh_keys(self._tenant, generation, published.customer_id)
-            value = candidate_codec.encode_list(published.customer_id, candidates)
+            # What the training expects of a customer stays what it was.
+            outlook = published.candidates.outlook if published.candidates is not None else 0
+            value = candidate_codec.encode_list(published.customer_id, replace(candidates, outlook=outlook))
             calls.append(FunctionCall(REFRESH_CANDIDATES, names, (published.version, value, self._seconds)))
         with reaching_redis():
             return [replaced == 1 for replaced in call_all_blocking(self._connection, calls)]

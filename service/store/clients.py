@@ -6,11 +6,24 @@ from typing import Any, Protocol
 Argument = bytes | str | int | float
 
 
+class AsyncPipeline(Protocol):
+    """Is what the store uses of redis-py's asyncio pipelines."""
+
+    def execute_command(self, *arguments: Argument, **options: object) -> object:
+        """Queue one command."""
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Run what was queued, all on one connection; the results in order."""
+
+
 class AsyncClient(Protocol):
     """Is what the store uses of redis-py's asyncio clients."""
 
     def execute_command(self, *arguments: Argument, **options: object) -> Awaitable[Any]:
         """Run one command."""
+
+    def pipeline(self, transaction: bool = False) -> AsyncPipeline:
+        """Begin a pipeline."""
 
     def initialize(self) -> Awaitable[object]:
         """Learn the nodes of a Cluster, unless they are known."""

@@ -56,7 +56,10 @@ _newness = attrgetter("event_time", "event_type", "item_id", "offer_id")
 
 
 def _join_lists(lists: Sequence[CandidateList]) -> CandidateList:
-    """Take every item once, with its best score; the evidence of later lists is dropped where there is no more room."""
+    """Take every item once, with its best score; the evidence of later lists is dropped where there is no more room.
+
+    The outlook is that of the id that sorts first of those that have one: under it linked ids are learned as one.
+    """
     evidence: dict[int, int] = {}
     parts = []
     for one in lists:
@@ -70,4 +73,5 @@ def _join_lists(lists: Sequence[CandidateList]) -> CandidateList:
     together = np.concatenate(parts)
     best_first = together[np.lexsort((together["row"], -together["score"].astype(np.float32)))]
     _, first = np.unique(best_first["row"], return_index=True)
-    return CandidateList(best_first[np.sort(first)], np.array(list(evidence), dtype=np.uint32))
+    outlook = next((one.outlook for one in lists if one.outlook), 0)
+    return CandidateList(best_first[np.sort(first)], np.array(list(evidence), dtype=np.uint32), outlook)

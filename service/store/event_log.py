@@ -10,6 +10,7 @@ from models.profile import MAXIMAL_PROFILE_EVENTS
 from service.store import functions, keys, profile_codec
 from service.store.cap_store import split_moves
 from service.store.connection import AsyncConnection, SyncConnection
+from service.store.disk_wait import DiskWait
 from service.store.event_codec import decode_event, encode_event
 from service.store.faults import reaching_redis
 from service.store.functions import FunctionCall
@@ -23,10 +24,14 @@ _ERASED_UNIT = 65_536  # more than a batch holds
 
 @dataclass(frozen=True, slots=True)
 class EventLogSettings:
-    """Says how long event ids are remembered, and profiles of customers of whom nothing is heard. Days."""
+    """Says how long event ids are remembered, and profiles of customers of whom nothing is heard. Days.
+
+    ``on_disk`` says whether events are acknowledged only when Redis has them on its disk.
+    """
 
     remembered_days: float = 7.0
     profile_days: float = 180.0
+    on_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,13 @@ class AppendResult:
 class EventLog:
     """Appends events: to the log of the customer's shard and to the profile, in one step, once per event id."""
 
-    def __init__(self, connection: AsyncConnection, settings: EventLogSettings | None = None) -> None:
+    def __init__(
+        self, connection: AsyncConnection, settings: EventLogSettings | None = None, disk: DiskWait | None = None
+    ) -> None:
+        """With ``disk`` nothing counts as appended before it is on Redis' disk."""
         self._connection = connection
         self._settings = settings or EventLogSettings()
+        self._disk = disk
 
     async def append(
         self, tenant: str, events: Sequence[Event], timeout: float, caps: OfferCaps = NO_CAPS
@@ -59,6 +68,8 @@ class EventLog:
         with reaching_redis():
             async with asyncio.timeout(timeout):
                 answer = sum(await _all(functions.call(self._connection, call) for call in calls))
+                if self._disk is not None:
+                    await self._disk.settle(tenant)
         return _result(answer, events)
 
 

@@ -9,6 +9,7 @@ from service.store.connection import AsyncConnection, SyncConnection
 from service.store.faults import reaching_redis
 
 OLDEST_VERSION = (7, 0)
+DISK_WAIT_VERSION = (7, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,13 @@ class ServerFacts:
 
     version: str
     append_only: bool | None
+
+    def check_disk_wait(self) -> None:
+        """PreconditionError where nobody can wait for the disk: before Redis 7.2, and without append-only file."""
+        if tuple(int(part) for part in self.version.split(".")[:2]) < DISK_WAIT_VERSION:
+            raise PreconditionError(f"durability `fsync` needs Redis 7.2 or newer, not {self.version}")
+        if self.append_only is False:
+            raise PreconditionError("durability `fsync` needs a Redis with an append-only file")
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ class MetaKeys:
         self.missed = f"{prefix}:missed"
         self.pushing = f"{prefix}:pushing"
         self.layout = f"{prefix}:layout"
+        self.settled = f"{prefix}:settled"
         self.pointer = f"{prefix}:generation"
         self.generations = f"{prefix}:generations"
         self.last_generation = f"{prefix}:generation:last"

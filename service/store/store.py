@@ -1,7 +1,7 @@
 """Everything that a server process needs of Redis, put together."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from service.store.budget_store import BudgetStore
@@ -10,6 +10,7 @@ from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
 from service.store.customer_reader import CustomerReader
 from service.store.customer_store import CustomerStore
+from service.store.disk_wait import CONNECTIONS, PATIENCE_SECONDS, DiskWait
 from service.store.erasure_store import ErasureStore
 from service.store.event_log import EventLog, EventLogSettings
 from service.store.generation_store import GenerationStore
@@ -48,10 +49,13 @@ class Store:
         """
         reads = connect(settings, timeout=settings.read_timeout)
         commands = connect(settings)
+        waits = None
+        if event_settings is not None and event_settings.on_disk:
+            waits = connect(replace(settings, pool_size=CONNECTIONS), timeout=2 * PATIENCE_SECONDS)
         blocking = connect_blocking(settings, timeout=JOB_TIMEOUT)
         return cls(
             customers=CustomerReader(reads, settings.read_timeout),
-            events=EventLog(commands, event_settings),
+            events=EventLog(commands, event_settings, DiskWait(waits) if waits is not None else None),
             catalog=CatalogStore(commands),
             budgets=BudgetStore(commands),
             records=CustomerStore(commands),
@@ -61,7 +65,7 @@ class Store:
             pushes=PushStore(commands),
             models=ModelStore(commands, GenerationStore(blocking)),
             health=RedisHealth(commands),
-            connections=(reads, commands),
+            connections=(reads, commands) if waits is None else (reads, commands, waits),
             blocking=blocking,
         )
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from models.customers import CustomerRecord
 from models.errors import InvalidInputError
 from models.offers import Audience, Item, ItemFilter, Money, Offer, Placement
+from models.outlook import OUTLOOK, pack_outlooks
 from models.policy import Pin, Policy
 from service.decision.asked_facts import AskedFacts
 from service.decision.conditions import check_condition, condition_of
@@ -32,6 +34,7 @@ ITEMS = [
     Item(item_id(9), category="bread", price=Money(100, "EUR")),
 ]
 GOLD = CustomerRecord("ada", attributes={"tier": "gold", "age": 44.0, "member": True, "teams": ("red", "blue")})
+EXPECTED = replace(LISTED, outlook=int(pack_outlooks(np.array([(5, 4, 1, 0.25, 120.0, 9.0)], OUTLOOK))[0]))
 OFFERS_ONLY = replace(HOME, plain_items=False)
 
 
@@ -189,12 +192,26 @@ def test_a_condition_that_another_release_stored_and_this_one_cannot_read_holds_
 
 def test_every_fact_is_known_of_a_customer_of_whom_everything_is_known() -> None:
     served = shop("true")
-    who = customer(LISTED, did("purchase", 3), did("view", 7))._replace(record=GOLD)
+    who = customer(EXPECTED, did("purchase", 3), did("view", 7))._replace(record=GOLD)
     facts = AskedFacts(served, Query([], NOW.timestamp()), who, read_history(who.profile, served.slots))
     assert facts.named(ASKED_FACTS, "home-top").keys() == ASKED_FACTS.keys()
     assert item_facts("x", ITEMS[0], ITEM_FACTS).keys() == ITEM_FACTS.keys()
     for name, value in (facts.named(ASKED_FACTS, "home-top") | item_facts("x", ITEMS[0], ITEM_FACTS)).items():
         assert condition_of(f"{name} == {name}").verdict({name: value}) is True, f"{name}: {FACT_TYPES[name]}"
+
+
+def test_what_the_training_expects_of_a_customer_can_be_asked_for() -> None:
+    served = shop("true")
+    who = customer(EXPECTED)
+    asked_at = served.model.trained_until + 2 * 86_400
+    query = Query([], asked_at)
+    facts = AskedFacts(served, query, who, read_history(who.profile, served.slots))
+    told = facts.named(["customer.segment", "customer.days_to_purchase", "customer.churn_risk"], "home-top")
+    assert told["customer.segment"] == "champions"
+    assert told["customer.days_to_purchase"] == 7
+    assert told["customer.churn_risk"] == pytest.approx(0.25, abs=0.01)
+    nobody = AskedFacts(served, query, customer(LISTED), read_history(who.profile, served.slots))
+    assert nobody.named(["customer.segment", "customer.days_to_purchase", "customer.value"], "home-top") == {}
 
 
 ATOMS = st.sampled_from(

@@ -21,10 +21,10 @@ def test_no_event_is_lost_or_doubled_when_one_of_each_is_killed(tmp_path: Path) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fsync", ["everysec", "always"])
-def test_no_event_is_lost_or_doubled_in_minutes_of_kills(fsync: str, tmp_path: Path) -> None:
-    ledger = keep_ledger(tmp_path, seconds=120.0, seed=2, pause=0.7, fsync=fsync)
+@pytest.mark.parametrize(("fsync", "durability"), [("everysec", "write"), ("everysec", "fsync"), ("always", "write")])
+def test_no_event_is_lost_or_doubled_in_minutes_of_kills(fsync: str, durability: str, tmp_path: Path) -> None:
+    ledger = keep_ledger(tmp_path, seconds=120.0, seed=2, pause=0.7, fsync=fsync, durability=durability)
     check(ledger)
     assert set(ledger.kills) == {"redis", "server", "worker", "client"}
-    if fsync == "always":
+    if "always" in fsync or durability == "fsync":
         assert ledger.lost_with_redis == set()

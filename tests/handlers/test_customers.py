@@ -1,16 +1,20 @@
 """CustomerService as its callers see it: real servers, real Redis, real gRPC."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dangol.client import Client, InvalidRequestError
 from dangol.v1.catalog_pb2 import Offer, Representation
 from dangol.v1.customer_pb2 import Consent, ConsentStatus, Customer, CustomerAttribute, TextList
 from dangol.v1.event_pb2 import Event
+from models.outlook import OUTLOOK, pack_outlooks
 from service.store.embedded import EmbeddedRedis
-from tests.models_fixtures import candidate, candidate_list, item_id, item_model
+from tests.models_fixtures import LAST_EVENT_TIME, candidate, candidate_list, item_id, item_model
 from tests.server_fixtures import publish_model, running_server
 
 OWN = candidate_list([candidate(row, 1 - place / 10) for place, row in enumerate((7, 3, 11))])
@@ -73,6 +77,21 @@ def test_a_customer_is_told_as_stored_with_what_they_did_and_get_to_see(clients:
     assert [(event.event_type, event.item_id) for event in told.recent_events] == [("view", item_id(3))]
     assert told.slates[0].offers[0].item_id == item_id(7)
     assert told.slates[0].offers[0].reasons
+
+
+def test_a_customer_is_told_with_what_the_model_expects(tmp_path: Path, own_redis: EmbeddedRedis) -> None:
+    outlook = np.array([(2, 4, 3, 0.5, 64.0, -3.0)], OUTLOOK)
+    expected = replace(OWN, outlook=int(pack_outlooks(outlook)[0]))
+    publish_model(own_redis.url, tmp_path, item_model(), {"ada": expected, "bob": OWN})
+    with running_server(tmp_path / "one", own_redis.url, **SETTINGS) as one, Client(one.address, timeout=10) as client:
+        told = client.get_customer("ada").outlook
+        assert (told.segment, told.recency_score, told.frequency_score, told.monetary_score) == ("at-risk", 2, 4, 3)
+        assert told.churn_risk == pytest.approx(0.5, abs=0.01)
+        assert told.value == pytest.approx(64, rel=0.02)
+        assert told.purchase_time.ToDatetime(UTC) == LAST_EVENT_TIME - timedelta(days=3)
+        assert not client.get_customer("bob").HasField("outlook")
+        client.erase_customer("ada")
+        assert not client.get_customer("ada").HasField("outlook")
 
 
 def test_nobody_is_an_answer(clients: tuple[Client, Client]) -> None:

@@ -136,6 +136,22 @@ def test_a_new_generation_gets_the_events_that_it_does_not_know(
     assert 15 in rows_of(connection, second, "bob")
 
 
+def test_a_fresh_list_keeps_what_the_training_expects_of_the_customer(
+    connection: SyncConnection, registry: Registry
+) -> None:
+    lists = {"ada": replace(shop.ADAS, outlook=4_711)}
+    generation = publish(
+        registry, shop.write_foldable(registry, lists), GenerationStore(connection), TENANT, SilentProgress()
+    )
+    record(connection, shop.event(1, 12))
+    work_off(applier(connection))
+    assert 12 in rows_of(connection, generation)
+    value = connection.client.execute_command("GET", keys.candidates_key(TENANT, generation.generation, "ada"))
+    fresh = candidate_codec.decode(value, candidate_codec.digest_of("ada"))
+    assert fresh is not None
+    assert fresh.outlook == 4_711
+
+
 def test_lists_of_a_generation_that_is_gone_are_not_brought_back(
     connection: SyncConnection, published: GenerationRecord, registry: Registry
 ) -> None:

@@ -45,6 +45,13 @@ def lists(artifact: Artifact) -> CandidateTable:
     return next(artifact.lists())
 
 
+def test_every_customer_gets_an_outlook(lists: CandidateTable) -> None:
+    assert lists.outlooks is not None
+    assert (lists.outlooks["recency"] > 0).all()
+    assert ((lists.outlooks["churn_risk"] > 0) & (lists.outlooks["churn_risk"] < 1)).all()
+    assert (lists.outlooks["value"] > 0).all()
+
+
 @pytest.mark.parametrize("size", [8, 20, 50])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_withheld_diagonal_of_a_checkerboard_is_recommended(tmp_path: Path, size: int, seed: int) -> None:
