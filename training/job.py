@@ -376,8 +376,7 @@ class _Run:
         writer.write_items(self._items_at(cutoff, neighbors))
         writer.write_factors(cutoff.factors.items)
         maker = ListMaker(ranker, self._configuration)
-        with self._progress.stage("outlooks", None):
-            outlooks = outlooks_at(self._store, self._configuration, self._summary.customers, self._plan.final)
+        outlooks = outlooks_at(self._store, self._configuration, self._summary.customers, self._plan.final)
         with self._progress.stage("lists", self._summary.customers) as stage:
             for first in range(0, self._summary.customers, CUSTOMERS_PER_FILE):
                 stop = min(first + CUSTOMERS_PER_FILE, self._summary.customers)

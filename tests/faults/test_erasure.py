@@ -50,7 +50,8 @@ def going_on(client: Client, home: Path, redis_url: str) -> Iterator[None]:
         for number in itertools.takewhile(lambda _: not stopping.is_set(), itertools.count()):
             item = item_name(number % 40)
             events = [
-                Event(event_id=f"{name}:{number}", customer_id=name, event_type="purchase", item_id=item)
+                # Ids of events are remembered without their customer, so they must not name one.
+                Event(event_id=f"{number}-{int(name[-5:])}", customer_id=name, event_type="purchase", item_id=item)
                 for name in names
             ]
             for event in events:
