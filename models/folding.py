@@ -258,8 +258,11 @@ def _signals(
 ) -> Sequence[tuple[NDArray[np.int64] | slice, NDArray[np.floating]]]:
     """Say what is fresh: for each of SIGNALS the places in ``rows`` where it is something, and what it is there."""
     own = np.searchsorted(rows, history.rows)
-    others = ~np.isin(near.rows, history.rows, assume_unique=True)
-    listed = np.isin(history.rows, (published or EMPTY_LIST).candidates["row"])
+    others = np.ones(len(near.rows), dtype=bool)
+    # Whatever is liked is alike to itself.
+    others[np.searchsorted(near.rows, history.rows[history.weights > 0])] = False
+    known = set((published or EMPTY_LIST).candidates["row"].tolist())
+    listed = np.array([row in known for row in history.rows.tolist()], dtype=bool)
     ones = np.ones(len(own))
     return (
         (slice(None), np.clip(scores, -1, 2)),
