@@ -27,7 +27,7 @@ from training.ranking import ListMaker
 from training.windows import Window
 
 REPLAYED_CUSTOMERS = 1_000
-"""Customers whose window is replayed, at most: six weights are learned from them."""
+"""Customers whose window is replayed, at most: five weights are learned from them."""
 
 SENSIBLE = FoldWeights(collaborative=2.0, neighbors=0.05, bought=1.0, viewed=0.3, unlisted=1.0)
 """Weights held to as far as the labels do not speak otherwise; with no labels at all, the weights."""
