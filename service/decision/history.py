@@ -6,7 +6,7 @@ from datetime import datetime
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, CandidateList
 from models.events import CART, CLICK, DISMISS, IMPRESSION, PURCHASE, REDEEM, VIEW
 from models.offers import Rebuys
-from models.profile import Profile
+from models.profile import EMPTY_PROFILE, Profile
 from service.decision.slots import Slots
 
 _TAKING = frozenset((CLICK, CART, PURCHASE, REDEEM))
@@ -14,7 +14,7 @@ _TAKING = frozenset((CLICK, CART, PURCHASE, REDEEM))
 
 @dataclass(slots=True)
 class History:
-    """Holds live facts by slot. Times by slot are seconds since 1970; dicts keep the newest event first.
+    """Holds live facts by slot; never changed once it is read. Times by slot are seconds since 1970, the newest first.
 
     ``offer_times`` holds the newest event of each type on each offer, by offer id and event type.
     """
@@ -30,8 +30,16 @@ class History:
         return {slot for slot, time in self.bought.items() if time > instant}
 
 
+NO_HISTORY = History()
+"""Is that of somebody who did nothing lately."""
+
+
 def read_history(profile: Profile, slots: Slots) -> History:
     """Sort a profile's events (newest first) by what they say. Items that nobody ever named are passed over."""
+    return NO_HISTORY if profile is EMPTY_PROFILE else _sorted(profile, slots)
+
+
+def _sorted(profile: Profile, slots: Slots) -> History:
     history = History()
     for event in profile.events:
         kind = event.event_type

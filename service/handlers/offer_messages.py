@@ -14,7 +14,7 @@ from service.decision.slate import Choice
 from service.decision.traces import Trace
 from service.handlers.money_messages import discount_message, money_message
 from service.handlers.terms_messages import representation_message
-from service.handlers.wire import embedded, embedded_tag, float_tag, length_prefix, number_tag, varint
+from service.handlers.wire import embedded, embedded_tag, float_tag, number_tag, varint
 
 _REMEMBERED = 50_000
 _CODES = {code: offer_service_pb2.ReasonCode.ValueType(code.value) for code in ReasonCode}
@@ -23,7 +23,10 @@ _PLAIN = -1  # in place of the number of a representation
 _SLATE, _OFFER = offer_service_pb2.Slate.DESCRIPTOR, offer_service_pb2.RankedOffer.DESCRIPTOR
 _SLATE_PLACEMENT, _SLATE_OFFERS = embedded_tag(_SLATE, "placement"), embedded_tag(_SLATE, "offers")
 _OFFER_REASONS, _OFFER_SCORE = embedded_tag(_OFFER, "reasons"), float_tag(_OFFER, "score")
-_RANKS = tuple(number_tag(_OFFER, "rank") + varint(rank) for rank in range(1, MAXIMAL_PLACEMENT_SIZE + 1))
+_RANKS = tuple(
+    number_tag(_OFFER, "rank") + varint(rank) + _OFFER_SCORE for rank in range(1, MAXIMAL_PLACEMENT_SIZE + 1)
+)
+"""Each rank with the tag of the score, which comes next."""
 _pack_float = struct.Struct("<f").pack
 
 
@@ -47,8 +50,8 @@ class OfferMessages:
             if not template:
                 template = self._template_for(choice, placement, catalog, query)
             reason = (reasons[0].encoded or _encode_reason(reasons[0])) if reasons else b""
-            content = template + rank + _OFFER_SCORE + _pack_float(choice.score) + reason
-            parts += _SLATE_OFFERS, length_prefix(len(content)), content
+            content = template + rank + _pack_float(choice.score) + reason
+            parts += _SLATE_OFFERS[len(content)], content
         return b"".join(parts)
 
     def build(

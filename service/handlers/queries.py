@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dangol.v1 import offer_service_pb2
+from models.counters import NO_COUNTERS
 from models.errors import InvalidInputError, NotFoundError
 from models.offers import MAXIMAL_PLACEMENT_SIZE, Placement
 from service.decision.query import Query, SlateQuery
@@ -39,32 +40,18 @@ def recommend_query(
 ) -> Query:
     """Read a request for one customer. InvalidInputError names the field, NotFoundError a placement."""
     check("customer_id", id_problem(request.customer_id))
-    check("placements", count_problem(len(request.placements), 1, MAXIMAL_PLACEMENTS))
-    check_distinct("placements", request.placements)
-    if request.context_item_ids:
-        check_ids("context_item_ids", request.context_item_ids, 0, _MAXIMAL_CONTEXT)
-    if request.trace_offer_ids:
-        check_ids("trace_offer_ids", request.trace_offer_ids, 0, _MAXIMAL_TRACES)
-        check_distinct("trace_offer_ids", request.trace_offer_ids)
-    _check_rules(request)
-    return Query(
-        slates=[
-            _slate_query(f"placements[{index}]", name, request.page_size, snapshot)
-            for index, name in enumerate(request.placements)
-        ],
-        now=now,
-        channel=request.channel,
-        context_item_ids=request.context_item_ids,
-        excluded_item_ids=request.excluded_item_ids,
-        excluded_offer_ids=request.excluded_offer_ids,
-        segment=request.segment,
-        explain=request.explain,
-        utc_offset=utc_offset(request.time_zone, now) if request.time_zone else 0,
-        language=request.language,
-        consent_categories=frozenset(request.consent_categories),
-        trace_offer_ids=request.trace_offer_ids,
-        seed=seed,
-    )
+    # Every look at a repeated field makes an object: one look at each, and nothing kept of those that are empty.
+    names, context, traced = request.placements, request.context_item_ids or (), request.trace_offer_ids or ()
+    check("placements", count_problem(len(names), 1, MAXIMAL_PLACEMENTS))
+    check_distinct("placements", names)
+    if context:
+        check_ids("context_item_ids", context, 0, _MAXIMAL_CONTEXT)
+    if traced:
+        check_ids("trace_offer_ids", traced, 0, _MAXIMAL_TRACES)
+        check_distinct("trace_offer_ids", traced)
+    size = request.page_size
+    slates = [_slate_query(f"placements[{index}]", name, size, snapshot) for index, name in enumerate(names)]
+    return _query(request, slates, now, seed, context, traced)
 
 
 def batch_query(
@@ -72,20 +59,8 @@ def batch_query(
 ) -> Query:
     """Read a request for many customers. InvalidInputError names the field, NotFoundError the placement."""
     check_ids("customer_ids", request.customer_ids, 1, MAXIMAL_CUSTOMERS)
-    _check_rules(request)
-    return Query(
-        slates=[_slate_query("placement", request.placement, request.page_size, snapshot)],
-        now=now,
-        channel=request.channel,
-        excluded_item_ids=request.excluded_item_ids,
-        excluded_offer_ids=request.excluded_offer_ids,
-        segment=request.segment,
-        explain=request.explain,
-        utc_offset=utc_offset(request.time_zone, now) if request.time_zone else 0,
-        language=request.language,
-        consent_categories=frozenset(request.consent_categories),
-        seed=seed,
-    )
+    slates = [_slate_query("placement", request.placement, request.page_size, snapshot)]
+    return _query(request, slates, now, seed)
 
 
 def placement_of(field: str, name: str, snapshot: Snapshot) -> Placement:
@@ -124,19 +99,44 @@ def items_to_rank(request: offer_service_pb2.RankItemsRequest) -> Sequence[str]:
     return request.item_ids
 
 
-def _check_rules(
+def _query(
     request: offer_service_pb2.RecommendOffersRequest | offer_service_pb2.BatchRecommendOffersRequest,
-) -> None:
-    check("channel", optional_kebab_problem(request.channel, 32))
-    check("segment", optional_id_problem(request.segment))
-    if request.excluded_item_ids:
-        check_ids("excluded_item_ids", request.excluded_item_ids, 0, _MAXIMAL_EXCLUDED)
-    if request.excluded_offer_ids:
-        check_ids("excluded_offer_ids", request.excluded_offer_ids, 0, _MAXIMAL_EXCLUDED)
-    check("language", language_problem(request.language))
-    if request.consent_categories:
-        check("consent_categories", count_problem(len(request.consent_categories), 0, _MAXIMAL_CONSENTS))
-        check_kebabs("consent_categories", request.consent_categories)
+    slates: Sequence[SlateQuery],
+    now: float,
+    seed: str,
+    context_item_ids: Sequence[str] = (),
+    trace_offer_ids: Sequence[str] = (),
+) -> Query:
+    """Read what both kinds of requests say. InvalidInputError names the field."""
+    channel, segment, language, time_zone = request.channel, request.segment, request.language, request.time_zone
+    items, offers = request.excluded_item_ids or (), request.excluded_offer_ids or ()
+    consents = request.consent_categories or ()
+    check("channel", optional_kebab_problem(channel, 32))
+    check("segment", optional_id_problem(segment))
+    if items:
+        check_ids("excluded_item_ids", items, 0, _MAXIMAL_EXCLUDED)
+    if offers:
+        check_ids("excluded_offer_ids", offers, 0, _MAXIMAL_EXCLUDED)
+    check("language", language_problem(language))
+    if consents:
+        check("consent_categories", count_problem(len(consents), 0, _MAXIMAL_CONSENTS))
+        check_kebabs("consent_categories", consents)
+    return Query(
+        slates=slates,
+        now=now,
+        channel=channel,
+        context_item_ids=context_item_ids,
+        excluded_item_ids=items,
+        excluded_offer_ids=offers,
+        segment=segment,
+        explain=request.explain,
+        utc_offset=utc_offset(time_zone, now) if time_zone else 0,
+        language=language,
+        consent_categories=frozenset(consents),
+        trace_offer_ids=trace_offer_ids,
+        seed=seed,
+        totals=NO_COUNTERS,
+    )
 
 
 def _slate_query(field: str, name: str, page_size: int, snapshot: Snapshot) -> SlateQuery:

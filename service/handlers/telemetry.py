@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from models.errors import OverloadedError
 from service.handlers.admission import Admission
 from service.handlers.caller import Context
+from service.handlers.durations import Durations
 from service.logs import CallLog
 
-_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048)
 _UNKNOWN_METHOD = "unknown"
 
 
@@ -31,22 +31,15 @@ class Telemetry:
         self._log = structlog.get_logger("dangol")
         self._log_calls = log_calls and self._log.is_enabled_for(logging.INFO)
         self._calls = CallLog(self._describe)
-        self._hash_key = hash_key
-        self._requests = Histogram(
-            "dangol_request_seconds",
-            "Duration of calls inside the server",
-            ["method", "status"],
-            buckets=_SECONDS,
-            registry=registry,
+        self._keyed = hashlib.blake2b(digest_size=8, key=hash_key)
+        self._requests = Durations(
+            "dangol_request_seconds", "Duration of calls inside the server", ["method", "status"], registry
         )
         self._degraded = Counter("dangol_degraded", "Answers from a fallback", ["fallback"], registry=registry)
-        self._redis = Histogram(
-            "dangol_redis_read_seconds",
-            "Duration of customer reads, failed ones included",
-            ["outcome"],
-            buckets=_SECONDS,
-            registry=registry,
+        reads = Durations(
+            "dangol_redis_read_seconds", "Duration of customer reads, failed ones included", ["outcome"], registry
         )
+        self._reads, self._failed_reads = reads.series("ok"), reads.series("failed")
         self._pushes = Counter("dangol_pushes", "Pushes by what became of them", ["outcome"], registry=registry)
         self._unexpected = Counter("dangol_unexpected_errors", "Calls answered with INTERNAL", registry=registry)
         self._in_flight = Gauge("dangol_in_flight_requests", "Calls being worked on", registry=registry)
@@ -54,7 +47,6 @@ class Telemetry:
         self._generation = Gauge("dangol_generation", "Generation that is served", registry=registry)
         self._age = Gauge("dangol_snapshot_age_seconds", "Time since Redis last confirmed it", registry=registry)
         self._observers: dict[tuple[str, str], Callable[[float], None]] = {}
-        self._read_outcomes = {outcome: self._redis.labels(outcome) for outcome in ("ok", "failed")}
 
     def watch(self, admission: Admission, generation: Callable[[], float], age: Callable[[], float]) -> None:
         """Read these figures whenever metrics are asked for."""
@@ -67,7 +59,7 @@ class Telemetry:
         """Write down one finished call; an empty ``path`` stands for methods that do not exist."""
         observe = self._observers.get((path, status))
         if observe is None:
-            observe = self._requests.labels(path or _UNKNOWN_METHOD, status).observe
+            observe = self._requests.series(path or _UNKNOWN_METHOD, status).observe
             self._observers[path, status] = observe
         observe(seconds)
         fallback = context.facts.get("fallback")
@@ -84,7 +76,7 @@ class Telemetry:
 
     def read(self, seconds: float, *, failed: bool) -> None:
         """Write down one read of customers from Redis."""
-        self._read_outcomes["failed" if failed else "ok"].observe(seconds)
+        (self._failed_reads if failed else self._reads).observe(seconds)
 
     def push(self, outcome: str) -> None:
         """Count what became of a push: leased, waiting, sent, returned, refused, or dropped and why."""
@@ -102,4 +94,6 @@ class Telemetry:
         return {"method": method, "status": call.status, "ms": milliseconds, **call.context.facts, **customer}
 
     def _hashed(self, id_: str) -> str:
-        return hashlib.blake2b(id_.encode(), digest_size=8, key=self._hash_key).hexdigest()
+        keyed = self._keyed.copy()
+        keyed.update(id_.encode())
+        return keyed.hexdigest()

@@ -7,6 +7,7 @@ Field numbers come from the descriptors, so that they are those of the contract.
 from google.protobuf.descriptor import Descriptor
 
 _VARINT, _LENGTH_DELIMITED, _FIXED_32 = 0, 2, 5
+_REMEMBERED = 4_096
 
 
 def varint(number: int) -> bytes:
@@ -19,14 +20,26 @@ def varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def embedded(tag: bytes, content: bytes) -> bytes:
+class EmbeddedTag(dict[int, bytes]):
+    """Begins a field that is embedded: by the length of its content, the tag and that length.
+
+    Each is encoded once: the same few lengths come again and again.
+    """
+
+    def __init__(self, tag: bytes) -> None:
+        super().__init__()
+        self._tag = tag
+
+    def __missing__(self, length: int) -> bytes:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        beginning = self[length] = self._tag + varint(length)
+        return beginning
+
+
+def embedded(tag: EmbeddedTag, content: bytes) -> bytes:
     """Encode a field that is a message, a string or bytes."""
-    return tag + length_prefix(len(content)) + content
-
-
-def length_prefix(length: int) -> bytes:
-    """Encode the length that stands before what is embedded."""
-    return _LENGTHS[length] if length < len(_LENGTHS) else varint(length)
+    return tag[len(content)] + content
 
 
 def number_tag(message: Descriptor, field: str) -> bytes:
@@ -39,14 +52,10 @@ def float_tag(message: Descriptor, field: str) -> bytes:
     return _tag(message, field, _FIXED_32)
 
 
-def embedded_tag(message: Descriptor, field: str) -> bytes:
+def embedded_tag(message: Descriptor, field: str) -> EmbeddedTag:
     """Begin a field that is a message, a string or bytes; :func:`embedded` ends it."""
-    return _tag(message, field, _LENGTH_DELIMITED)
+    return EmbeddedTag(_tag(message, field, _LENGTH_DELIMITED))
 
 
 def _tag(message: Descriptor, field: str, wire_type: int) -> bytes:
     return varint(message.fields_by_name[field].number << 3 | wire_type)
-
-
-_LENGTHS = tuple(varint(length) for length in range(4096))
-"""Of nearly all messages that are embedded, made once."""

@@ -28,7 +28,7 @@ MAXIMAL_BATCH_KEYS = 2_048
 """Above this many keys, further reads wait for the next batch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CustomerRead:
     """Holds customers in the order asked.
 

@@ -14,10 +14,11 @@ from models.customers import CustomerRecord, join_records
 from models.profile import EMPTY_PROFILE, MAXIMAL_PROFILE_EVENTS, Profile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CustomerState:
     """Is what Redis knows of one customer. ``candidates`` is None where the generation has no list for them.
 
+    Never changed once it is made; freezing it would cost more than reading it.
     ``record`` is what the shop stored, ``identity_ids`` are all ids of a customer who has several, in order, and
     ``counters`` is what caps count, by :func:`~models.counters.counter_name`; all only where they were asked for.
     """
