@@ -154,6 +154,14 @@ bench-overload: $(INSTALLED) ## Up to ten times more calls than a server can ans
 bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
 	@$(RUN) benchmarks.bench_engines
 
+.PHONY: bench-batch
+bench-batch: $(INSTALLED) ## Customers per second in batches and in one stream against a call for each; memory of the stream
+	@$(RUN) benchmarks.bench_batch
+
+.PHONY: bench-growth
+bench-growth: $(INSTALLED) ## p50 of a call as customers and items grow; memory and start with a large shop
+	@$(RUN) benchmarks.bench_growth
+
 .PHONY: bench-decision
 bench-decision: $(INSTALLED) ## One decision against a bare numpy mask and top-k; growth with the number of offers
 	@$(RUN) benchmarks.bench_decision

@@ -5,12 +5,14 @@ config that is shipped, whose every answer is checked, and a bare echo beside it
 """
 
 import argparse
+import itertools
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness.bed import running_bed
-from benchmarks.harness.clients import Load, running_clients
+from benchmarks.harness.clients import Call, Load, running_clients
 from benchmarks.harness.control import running_echo
 from benchmarks.harness.dangol_process import ServerProcess
 from benchmarks.harness.reads import report_reads
@@ -40,9 +42,16 @@ def main() -> None:
         code = fleet.wait()
     scene = f"{options.restarts} restarts of one of two processes on {options.engine}, deadline {DEADLINE:.0f} s"
     report_reads(f"restarts.{options.engine}", outcome, outcome.reads, scene)
+    report(f"restarts.{options.engine}.gap", round(_longest_gap(outcome.reads), 2), "s without an answer, the longest")
     report(f"restarts.{options.engine}.wrong-answers", len(outcome.wrong), "answers", floor=0, goal=0)
     report(f"restarts.{options.engine}.exit-code", code, "of the supervisor", floor=0, goal=0)
     report(f"restarts.{options.engine}.time", round(seconds, 2), "s per restart, drain included")
+
+
+def _longest_gap(calls: Sequence[Call]) -> float:
+    """Give the longest time between two answers, in seconds: how near a run without failures came to some."""
+    ended = sorted(call.ended for call in calls if not call.error)
+    return max((later - earlier for earlier, later in itertools.pairwise(ended)), default=0.0)
 
 
 def _restart(fleet: ServerProcess, restarts: int) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from benchmarks.harness.clients import Call, Outcome
 from benchmarks.report import report
 
+_SHOWN = 20
+
 
 def report_reads(name: str, outcome: Outcome, reads: Sequence[Call], scene: str) -> None:
     """Report reads under figures that begin with ``name``; ``scene`` says what went on meanwhile."""
@@ -14,7 +16,7 @@ def report_reads(name: str, outcome: Outcome, reads: Sequence[Call], scene: str)
     unexplained = len(_unexplained(outcome))
     against = "failed while the bare echo did not miss the same deadline"
     report(f"{name}.unexplained-failures", unexplained, "calls", against=against, floor=0, goal=0)
-    for call in (*outcome.failed_reads[:2], *outcome.wrong[:2]):
+    for call in (*outcome.failed_reads[:_SHOWN], *outcome.wrong[:_SHOWN]):
         print(f"# {call}", flush=True)
 
 
