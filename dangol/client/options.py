@@ -107,6 +107,8 @@ def channel_options(tls: Tls | None) -> list[tuple[str, Any]]:
         ("grpc.initial_reconnect_backoff_ms", 100),
         # Below a server's drain delay of 1 s: clients are back on a server that was restarted before the next one goes.
         ("grpc.max_reconnect_backoff_ms", 500),
+        # How long an attempt to connect may take: one that nobody answers is not waited for through gRPC's own 20 s.
+        ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_receive_message_length", MAXIMAL_MESSAGE_BYTES),
         # A proxy for the web is not meant for calls inside a network, and would swallow those to this machine.
         ("grpc.enable_http_proxy", 0),
