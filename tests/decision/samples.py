@@ -43,7 +43,7 @@ def did(event_type: str, row: int | None = None, time: datetime = NOW, offer_id:
 def slate_of(
     served: Snapshot, who: Customer, placement: Placement = HOME, size: int = 10, **rules: object
 ) -> list[Choice]:
-    query = Query([SlateQuery(placement, size)], NOW.timestamp(), **cast("dict[str, Any]", rules))
+    query = Query([SlateQuery(placement, size)], NOW.timestamp())._replace(**cast("dict[str, Any]", rules))
     return decide(served, query, who)[0]
 
 
