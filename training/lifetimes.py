@@ -50,12 +50,16 @@ class Returning:
     def expected(self, known: Purchases, days: float) -> Floats:
         """Give how many purchases of each customer are expected in so many days after the cut, (n,).
 
-        The paper's formula after Euler's transformation of its hypergeometric function, which cannot overflow.
+        The paper's formula after Euler's transformation of its hypergeometric function. Where customers hardly differ
+        even that leaves the range of floats; nobody is expected to leave then, and the bound of those who stay holds.
         """
         a = self.a if abs(self.a - 1) > 1e-6 else self.a + 1e-6  # at 1 it is a limit
         z = days / (self.alpha + known.age + days)
-        growth = hyp2f1(a + self.b - self.r, a - 1, a + self.b + known.repeats, z) * (1 - z) ** (a - 1)
-        return np.asarray((a + self.b + known.repeats) / (a - 1) * (1 - growth) * self.alive(known))
+        with np.errstate(over="ignore", invalid="ignore"):
+            growth = hyp2f1(a + self.b - self.r, a - 1, a + self.b + known.repeats, z) * (1 - z) ** (a - 1)
+            expected = (a + self.b + known.repeats) / (a - 1) * (1 - growth)
+        if_all_stay = (self.r + known.repeats) / (self.alpha + known.age) * days
+        return np.asarray(np.fmax(0, np.fmin(expected, if_all_stay)) * self.alive(known))
 
     def log_likelihood(self, known: Purchases) -> float:
         """Give the logarithm of the likelihood of what all these customers did."""

@@ -15,7 +15,7 @@ def check(ledger: Ledger) -> None:
 
 @pytest.mark.xdist_group("ledger")
 def test_no_event_is_lost_or_doubled_when_one_of_each_is_killed(tmp_path: Path) -> None:
-    ledger = keep_ledger(tmp_path, seconds=5.0, seed=1, pause=0.3)
+    ledger = keep_ledger(tmp_path, seconds=3.0, seed=1, pause=0.3)
     check(ledger)
     assert {"redis", "server", "worker"} & set(ledger.kills)
 

@@ -78,3 +78,9 @@ def test_few_customers_lead_to_finite_numbers() -> None:
     one = Purchases(np.array([0.0]), np.array([0.0]), np.array([0.0]))
     assert np.isfinite(fit_returning(one).expected(one, AHEAD)).all()
     assert np.isfinite(fit_spending(np.array([1.0]), np.array([5.0])).expected(np.ones(1), np.ones(1))).all()
+
+
+def test_customers_who_hardly_differ_are_expected_to_go_on_as_they_did() -> None:
+    fitted = Returning(r=10_216, alpha=33_585, a=0.00108, b=136.0)  # to such a shop; hyp2f1 gives no number there
+    known = Purchases(np.full(3, 48.0), np.array([157.0, 158.0, 159.0]), np.full(3, 160.0))
+    assert fitted.expected(known, 80) == pytest.approx((10_216 + 48) / (33_585 + 160) * 80, rel=0.01)
