@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.session import Session
+from models.errors import PreconditionError
 
 if TYPE_CHECKING:
     from training.config import ColumnMapping, TrainingConfiguration
+
+
+def require(extra: str, what: str, *modules: str) -> None:
+    """Find out before hours of work whether an optional library is there, not after. PreconditionError."""
+    if any(find_spec(module) is None for module in modules):
+        raise PreconditionError(f"{what}: install dangol[{extra}]")
 
 
 @contextmanager

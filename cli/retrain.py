@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +13,7 @@ from cli.learning import configuration_of, mapping_of
 from cli.output import answer, people, print_json, progress_bars
 from cli.publish import RedisUrl, Tenant
 from cli.session import Json, session_of
+from cli.training_inputs import ConfigurationFile, MappingFile
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -33,13 +33,8 @@ def retrain(
         str, typer.Option("--every", help="Again and again, a start each so long: `30m`, `6h`, `1d`.", metavar="TIME")
     ] = "",
     archive: Annotated[bool, typer.Option(help="Learn from the archive of recorded events.")] = True,
-    mapping: Annotated[
-        Path | None, typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="TOML: which column means what.")
-    ] = None,
-    configuration: Annotated[
-        Path | None,
-        typer.Option("--config", "--configuration", "-c", exists=True, dir_okay=False, help="TOML: how to learn."),
-    ] = None,
+    mapping: MappingFile = None,
+    configuration: ConfigurationFile = None,
     keep: Annotated[int, typer.Option("--keep", min=1, help="How many of the newest models to keep.")] = 5,
     redis_url: RedisUrl = "",
     tenant: Tenant = "",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cli.learning import configuration_of, mapping_of, sources_of
+from cli.learning import configuration_of, mapping_of, require, sources_of
 from cli.output import answer, progress_bars, remarks
 from cli.session import Json, Session, session_of
 from cli.training_inputs import (
@@ -21,7 +21,6 @@ from cli.training_inputs import (
     WithArchive,
     first_ids_of,
 )
-from models.errors import PreconditionError
 
 if TYPE_CHECKING:
     from cli.promotion import Passage
@@ -62,7 +61,7 @@ def train(
     """
     session = session_of(context)
     if mlflow:
-        _require_mlflow()
+        require("mlflow", "logging runs needs MLflow", "mlflow")
     columns, links = mapping_of(mapping, items), first_ids_of(customers)
     chosen = configuration_of(configuration, until=until, ranker=ranker, seed=seed)
     with sources_of(session, source or [], archive) as sources:
@@ -106,14 +105,6 @@ def _keep_refused(session: Session, result: "TrainingResult") -> Path | None:
     path = session.home / "refused" / f"{result.manifest.model_version}.jsonl"
     result.refused.write(path)
     return path
-
-
-def _require_mlflow() -> None:
-    """Find out before hours of training, not after."""
-    from importlib.util import find_spec
-
-    if find_spec("mlflow") is None:
-        raise PreconditionError("logging runs needs MLflow: install dangol[mlflow]")
 
 
 def _logged(session: Session, version: str, uri: str, experiment: str) -> str:

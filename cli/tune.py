@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cli.errors import ExitCode
-from cli.learning import configuration_of, mapping_of, sources_of
+from cli.learning import configuration_of, mapping_of, require, sources_of
 from cli.output import answer, plain_table, progress_bars, remarks
 from cli.session import Json, session_of
 from cli.training_inputs import (
@@ -23,7 +23,7 @@ from cli.training_inputs import (
     WithArchive,
     first_ids_of,
 )
-from models.errors import InvalidInputError, PreconditionError
+from models.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from training.tuning.found import Found
@@ -63,7 +63,7 @@ def tune(
     Example: `dangol tune purchases.parquet --minutes 20 --jobs 2`, then `dangol train purchases.parquet --config
     .dangol/tuning/best.toml`
     """
-    _require_optuna()
+    require("tune", "tuning needs Optuna", "optuna", "tomli_w")
     from models.erasures import ErasureList, recognises
     from training.people import People
     from training.tuning.task import Inputs, task_of
@@ -87,13 +87,6 @@ def tune(
     answer(document, as_json, lambda console: _show(console, found, journal, target))
     if found.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-
-
-def _require_optuna() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("optuna") is None or find_spec("tomli_w") is None:
-        raise PreconditionError("tuning needs Optuna: install dangol[tune]")
 
 
 def _known(metric: str) -> str:
@@ -130,6 +123,8 @@ def _standing_shown(minutes: float, wanted: bool) -> Iterator[Callable[["Standin
 
 def _show(console: Console, found: "Found", journal: Path, target: Path) -> None:
     """Print the best, what it gained, what mattered, and how to go on."""
+    from training.parameters import JOINT
+
     counts = ", ".join(f"{count} {name}" for name, count in found.trials.items())
     if found.interrupted:
         remarks().print(f"[yellow]interrupted[/yellow]: the same command goes on with {journal}")
@@ -142,6 +137,6 @@ def _show(console: Console, found: "Found", journal: Path, target: Path) -> None
     order = sorted(found.settings, key=lambda name: -found.importances.get(name, 0.0))
     for name in order:
         share = f"{found.importances[name]:.0%}" if name in found.importances else ""
-        table.add_row(name.replace("__", "."), f"{found.settings[name]:g}", share)
+        table.add_row(name.replace(JOINT, "."), f"{found.settings[name]:g}", share)
     console.print(table)
     remarks().print(f"[dim]`dangol train … --config {target}` learns with it.[/dim]")

@@ -12,7 +12,7 @@ from training.evaluation import OURS, rows_of
 from training.gate import against_service
 from training.in_service import in_service, translated
 from training.list_facts import TOP, overlaps
-from training.parameters import JOINT, flattened
+from training.parameters import flattened
 from training.scopes import ALL, NEW_TO_CUSTOMER
 from training.stored_lists import stored_lists
 
@@ -93,7 +93,7 @@ def _data(manifest: Manifest) -> dict[str, Any]:
 
 
 def _settings(manifest: Manifest) -> dict[str, Any]:
-    return {name.replace(JOINT, "."): value for name, value in flattened(manifest.configuration).items()}
+    return flattened(manifest.configuration, ".")
 
 
 def _changed(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:

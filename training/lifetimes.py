@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 _PRIOR = 0.01
 """Draws each logarithm of a parameter to 0 as hard as a hundredth of a customer: it decides only what data do not."""
 
+_HARDLY_ANYBODY = 1e-6
+"""Chance to leave within the time foreseen below which the formula takes long and tells nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
@@ -50,16 +53,25 @@ class Returning:
     def expected(self, known: Purchases, days: float) -> Floats:
         """Give how many purchases of each customer are expected in so many days after the cut, (n,).
 
-        The paper's formula after Euler's transformation of its hypergeometric function. Where customers hardly differ
-        even that leaves the range of floats; nobody is expected to leave then, and the bound of those who stay holds.
+        Nobody buys more than if all stayed; where as good as nobody leaves meanwhile, that is what is expected.
+        """
+        if_all_stay = (self.r + known.repeats) / (self.alpha + known.age) * days
+        leaving = self.a / (self.a + self.b + known.repeats) * if_all_stay
+        expected, some = if_all_stay.copy(), leaving > _HARDLY_ANYBODY
+        told = self._expected_of_present(known.repeats[some], known.age[some], days)
+        expected[some] = np.fmax(0, np.fmin(told, if_all_stay[some]))
+        return np.asarray(expected * self.alive(known))
+
+    def _expected_of_present(self, repeats: Floats, age: Floats, days: float) -> Floats:
+        """Give what is expected of whoever has not left, by the paper's formula; NaN where that leaves the floats.
+
+        Euler's transformation of its hypergeometric function keeps it within them but where customers hardly differ.
         """
         a = self.a if abs(self.a - 1) > 1e-6 else self.a + 1e-6  # at 1 it is a limit
-        z = days / (self.alpha + known.age + days)
+        z = days / (self.alpha + age + days)
         with np.errstate(over="ignore", invalid="ignore"):
-            growth = hyp2f1(a + self.b - self.r, a - 1, a + self.b + known.repeats, z) * (1 - z) ** (a - 1)
-            expected = (a + self.b + known.repeats) / (a - 1) * (1 - growth)
-        if_all_stay = (self.r + known.repeats) / (self.alpha + known.age) * days
-        return np.asarray(np.fmax(0, np.fmin(expected, if_all_stay)) * self.alive(known))
+            growth = hyp2f1(a + self.b - self.r, a - 1, a + self.b + repeats, z) * (1 - z) ** (a - 1)
+            return np.asarray((a + self.b + repeats) / (a - 1) * (1 - growth))
 
     def log_likelihood(self, known: Purchases) -> float:
         """Give the logarithm of the likelihood of what all these customers did."""

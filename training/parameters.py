@@ -23,12 +23,12 @@ def _table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Give every setting that is no table by its flat name."""
+def flattened(settings: Mapping[str, Any], joint: str = JOINT) -> dict[str, Any]:
+    """Give every setting that is no table by its flat name; people read names with a point as the ``joint``."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value:
-            flat |= {f"{name}{JOINT}{inner}": below for inner, below in flattened(value).items()}
+            flat |= {f"{name}{joint}{inner}": below for inner, below in flattened(value, joint).items()}
         else:
             flat[name] = value
     return flat

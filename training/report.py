@@ -12,6 +12,7 @@ from training import charts
 from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW
 from training.gate import IN_SERVICE
 from training.learned.trees import STEP
+from training.parameters import flattened
 from training.report_customers import ten_customers
 from training.scopes import ALL, NEW_ITEMS, NEW_TO_CUSTOMER, NOVEL, REBUY, SEEN
 
@@ -72,7 +73,7 @@ def _learned(manifest: Manifest) -> dict[str, Any]:
         "learning": list(_learning_curves(manifest.metrics)),
         "days": charts.columns(list(manifest.metrics.get("days", {}).items())),
         "refused": manifest.metrics.get("refused", {}),
-        "configuration": list(_flat(manifest.configuration)),
+        "configuration": list(flattened(manifest.configuration, ".").items()),
     }
 
 
@@ -175,11 +176,3 @@ def _learning_curves(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, Mar
         series = [(f"until {cut[:10]}", "ours", losses) for cut, losses in factors.items()]
         told = "Loss of the factors after each sweep. Each fit begins where the one before it ended."
         yield "Factors", told, charts.curves(series, "sweeps")
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -40,7 +40,7 @@ def log_run(artifact: Artifact, verdict: Mapping[str, Any] | None, page: str, ur
 
 def _log(client: MlflowClient, run_id: str, artifact: Artifact, verdict: Mapping[str, Any]) -> None:
     manifest = artifact.manifest
-    params = [Param(name.replace("__", "."), str(value)) for name, value in flattened(manifest.configuration).items()]
+    params = [Param(name, str(value)) for name, value in flattened(manifest.configuration, ".").items()]
     tags = {
         "model_version": manifest.model_version,
         "first_event_time": manifest.first_event_time.isoformat(),

@@ -12,7 +12,7 @@ from models.candidate_index import Ranking
 from models.errors import PreconditionError
 from models.profile import EMPTY_PROFILE
 from service.decision.audience import AudienceDecision, Suited
-from service.decision.history import History
+from service.decision.history import NO_HISTORY
 from service.decision.query import Customer, Query
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TermsCheck, TraceRule
@@ -176,7 +176,7 @@ def _check_for_somebody(snapshot: Snapshot, question: AudienceRequest, query: Qu
     indexed = question.asked.indexed
     if indexed is None:
         return
-    terms = TermsCheck(snapshot, query, Customer("", None, EMPTY_PROFILE), History())
+    terms = TermsCheck(snapshot, query, Customer("", None, EMPTY_PROFILE), NO_HISTORY)
     offer_id = indexed.offer.offer_id
     rule = terms.rule_against(offer_id, question.asked.placement.placement)
     if rule in _FOR_NOBODY:

@@ -5,7 +5,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dangol.v1 import offer_service_pb2
-from models.counters import NO_COUNTERS
 from models.errors import InvalidInputError, NotFoundError
 from models.offers import MAXIMAL_PLACEMENT_SIZE, Placement
 from service.decision.query import Query, SlateQuery
@@ -135,7 +134,6 @@ def _query(
         consent_categories=frozenset(consents),
         trace_offer_ids=trace_offer_ids,
         seed=seed,
-        totals=NO_COUNTERS,
     )
 
 

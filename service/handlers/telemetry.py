@@ -46,7 +46,6 @@ class Telemetry:
         self._limit = Gauge("dangol_call_limit", "Calls that may be worked on at once", registry=registry)
         self._generation = Gauge("dangol_generation", "Generation that is served", registry=registry)
         self._age = Gauge("dangol_snapshot_age_seconds", "Time since Redis last confirmed it", registry=registry)
-        self._observers: dict[tuple[str, str], Callable[[float], None]] = {}
 
     def watch(self, admission: Admission, generation: Callable[[], float], age: Callable[[], float]) -> None:
         """Read these figures whenever metrics are asked for."""
@@ -57,11 +56,7 @@ class Telemetry:
 
     def call(self, path: str, status: str, seconds: float, context: Context) -> None:
         """Write down one finished call; an empty ``path`` stands for methods that do not exist."""
-        observe = self._observers.get((path, status))
-        if observe is None:
-            observe = self._requests.series(path or _UNKNOWN_METHOD, status).observe
-            self._observers[path, status] = observe
-        observe(seconds)
+        self._requests.series(path or _UNKNOWN_METHOD, status).observe(seconds)
         fallback = context.facts.get("fallback")
         if fallback is not None:
             self._degraded.labels(fallback).inc()
