@@ -64,13 +64,12 @@ def tune(
     .dangol/tuning/best.toml`
     """
     require("tune", "tuning needs Optuna", "optuna", "tomli_w")
-    from models.erasures import ErasureList, recognises
-    from training.people import People
+    from training.people import people_of
     from training.tuning.task import Inputs, task_of
     from training.tuning.tune import tune as run_tuning
 
     session = session_of(context)
-    people = People(recognises(ErasureList(session.registry().root).all()), first_ids_of(customers))
+    people = people_of(session.registry(), first_ids_of(customers))
     chosen = configuration_of(configuration, until=until, ranker=ranker, seed=seed)
     with sources_of(session, source or [], archive) as sources:
         inputs = Inputs(sources, mapping_of(mapping, items), chosen, people, _known(metric), windows)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,11 @@ from training.config import ColumnMapping, TrainingConfiguration
 from training.evaluation import EvaluationSetting, evaluate
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff, item_statistics
-from training.files import find_files
 from training.interactions import load_interactions
 from training.labels import draw_labels
 from training.people import People
 from training.ranking import RankedLists
-from training.rows import RowRules
+from training.reading import reading
 from training.stored_lists import relisted, stored_lists
 from training.windows import Window
 
@@ -45,14 +43,12 @@ def judge_later(
     Gives what a manifest holds under ``metrics.evaluation``, with the others among the lists and comparisons. Events up
     to the model's last one are the customers' histories. InvalidInputError when nothing was bought later.
     """
-    rules = RowRules(events.mapping, events.configuration, datetime.now(UTC))
+    people = People(first_ids=events.first_ids)
     with (
         threadpool_limits(limits=1, user_api="blas"),
-        EventStore(events.configuration.resources, events.mapping.time_zone) as store,
+        reading(events.sources, events.mapping, events.configuration, people, progress) as read,
     ):
-        people = People(first_ids=events.first_ids)
-        summary, _ = store.read(find_files(events.sources), rules, progress, people)
-        return _judged(artifact, store, summary, events.configuration, others, progress)
+        return _judged(artifact, read.store, read.summary, events.configuration, others, progress)
 
 
 def _judged(

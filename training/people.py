@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from models.erasures import ErasureList, recognises
+from models.registry import Registry
+
 
 @dataclass(frozen=True, slots=True)
 class People:
@@ -30,3 +33,8 @@ class People:
 
 NOBODY = People()
 """Says nothing of anybody."""
+
+
+def people_of(registry: Registry, first_ids: Mapping[str, str] | None = None) -> People:
+    """Leave out whoever the registry's list of erasures recognises; ``first_ids`` as in :class:`People`."""
+    return People(recognises(ErasureList(registry.root).all()), first_ids or {})

@@ -12,10 +12,9 @@ from models.progress import Progress, SilentProgress
 from training.attributes import Attributes, read_attributes
 from training.config import ColumnMapping, TrainingConfiguration
 from training.event_store import EventStore, EventSummary
-from training.files import find_files
 from training.learned.tree_learner import reason_against
 from training.people import People
-from training.rows import RowRules
+from training.reading import reading
 from training.tuning.space import Range, search_space
 from training.windows import plan
 
@@ -77,7 +76,7 @@ def task_of(inputs: Inputs, progress: Progress) -> Task:
     The windows that judge lie before the one that ``dangol train`` would judge a model of the same sources by: what is
     promoted is never judged by what it was tuned on. InvalidInputError names what cannot be used.
     """
-    with _reading(inputs, progress) as (store, summary):
+    with reading(inputs.sources, inputs.mapping, inputs.configuration, inputs.people, progress) as (store, summary, _):
         until = plan(summary, inputs.configuration).windows[-1].first
         ground = _ground(store, summary, inputs, until)
         window = plan(ground.summary, ground.configuration).windows[0]
@@ -91,16 +90,10 @@ def task_of(inputs: Inputs, progress: Progress) -> Task:
 @contextmanager
 def ground_of(task: Task) -> Iterator[Ground]:
     """Read the events of a task, for as long as the context."""
-    with _reading(task.inputs, SilentProgress()) as (store, summary):
-        yield _ground(store, summary, task.inputs, task.until)
-
-
-@contextmanager
-def _reading(inputs: Inputs, progress: Progress) -> Iterator[tuple[EventStore, EventSummary]]:
-    with EventStore(inputs.configuration.resources, inputs.mapping.time_zone) as store:
-        rules = RowRules(inputs.mapping, inputs.configuration, datetime.now(UTC))
-        summary, _ = store.read(find_files(inputs.sources), rules, progress, inputs.people)
-        yield store, summary
+    inputs = task.inputs
+    read = reading(inputs.sources, inputs.mapping, inputs.configuration, inputs.people, SilentProgress())
+    with read as (store, summary, _):
+        yield _ground(store, summary, inputs, task.until)
 
 
 def _ground(store: EventStore, summary: EventSummary, inputs: Inputs, until: int) -> Ground:
