@@ -1,22 +1,59 @@
 """At which hour a customer usually responds, and when a push is therefore sent."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from typing import Self
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from models.customers import CustomerRecord
 from models.events import CLICK, PURCHASE, REDEEM
 from models.profile import ProfileEvent
 from models.quiet_hours import QuietHours
+from models.triggers import Trigger
 
 _RESPONSES = frozenset((CLICK, PURCHASE, REDEEM))
 _LEAST_RESPONSES = 3
 _NEIGHBOR_WEIGHT = 0.5
 _HOURS = 24
-SPREAD_SECONDS = 3_000
+_SPREAD_SECONDS = 3_000
 """Of the hour, over which customers are spread, so that not all are due at its beginning."""
 _HOUR_SECONDS = 3_600
 _DAYS = 3  # of which one has the hour and is not quiet, whatever clocks do
+
+
+@dataclass(frozen=True, slots=True)
+class SendHours:
+    """Knows when to send one customer what a trigger pushes: not in quiet hours, and at an hour of theirs."""
+
+    quiet: QuietHours
+    channel: str
+    zone: tzinfo
+    hour: int | None
+    offset: int
+
+    @classmethod
+    def of(
+        cls,
+        customer_id: str,
+        events: Sequence[ProfileEvent],
+        record: CustomerRecord,
+        quiet: QuietHours,
+        trigger: Trigger,
+    ) -> Self:
+        """Find the hour at which a customer usually responds, and their place within it, always the same."""
+        zone = zone_of(record)
+        hour = usual_hour(events, zone, quiet, trigger.channel, trigger.default_hour)
+        return cls(quiet, trigger.channel, zone, hour, crc32(customer_id.encode()) % _SPREAD_SECONDS)
+
+    def send_time(self, earliest: float, latest: float) -> float:
+        """Give when to send what may be sent from ``earliest`` on, as :func:`send_time` does."""
+        return send_time(earliest, latest, self.hour, self.offset, self.quiet, self.channel, self.zone)
+
+    def quiet_begin(self, now: float, until: float) -> float:
+        """Give when it is quiet next, from ``now`` on, at the latest ``until``; all are seconds since 1970."""
+        return self.quiet.begin(self.channel, now, until, self.zone)
 
 
 def usual_hour(

@@ -122,10 +122,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     caps = Caps(store.caps, snapshots, settings.tenant, settings.read_timeout)
     exposures = Exposures(store.events, settings.write_timeout, is_lost=lambda: reads.is_open)
     indexes = CandidateIndexes(partial(index_candidates, store.blocking), settings.audience_lifetime)
+    evidence, judge = Evidence(store.models), PushJudge(store.pushes, reservations, caps, settings.write_timeout)
     api = Api(
-        offers=OfferHandlers(
-            snapshots, reads, reservations, caps, exposures, Evidence(store.models), store.models.sample_customers
-        ),
+        offers=OfferHandlers(snapshots, reads, reservations, caps, exposures, evidence, store.models.sample_customers),
         events=EventHandlers(
             store.events,
             settings.write_timeout,
@@ -134,31 +133,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
             redeem=reservations.redeem,
             caps=snapshots.caps,
         ),
-        customers=CustomerHandlers(
-            store.records,
-            store.links,
-            snapshots,
-            reads,
-            CustomerViews(snapshots, reads, store.pushes, settings.write_timeout),
-            Erasing(
-                store.erasures,
-                store.links,
-                store.budgets,
-                snapshots,
-                settings.write_timeout,
-                _on_erase(settings, housekeeping),
-            ),
-            settings.write_timeout,
-        ),
+        customers=_customers(settings, store, snapshots, reads, housekeeping),
         audiences=AudienceHandlers(snapshots, reads, caps, indexes),
-        pushes=PushHandlers(
-            store.pushes,
-            PushJudge(store.pushes, reservations, caps, settings.write_timeout),
-            snapshots,
-            reads,
-            telemetry,
-            settings.write_timeout,
-        ),
+        pushes=PushHandlers(store.pushes, judge, snapshots, reads, telemetry, settings.write_timeout),
         catalog=CatalogHandlers(store.catalog, store.budgets, store.caps, snapshots, settings.write_timeout),
         models=ModelHandlers(store.models, snapshots, reads, _on_move(settings, housekeeping)),
         health=health,
@@ -169,6 +146,15 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
     return Parts(
         dispatcher, health, admission, snapshots, reads, caps, indexes, housekeeping, exposures, registry, telemetry
     )
+
+
+def _customers(
+    settings: Settings, store: Store, snapshots: Snapshots, reads: CustomerReads, housekeeping: Housekeeping
+) -> CustomerHandlers:
+    timeout, on_erase = settings.write_timeout, _on_erase(settings, housekeeping)
+    views = CustomerViews(snapshots, reads, store.pushes, timeout)
+    erasing = Erasing(store.erasures, store.links, store.budgets, snapshots, timeout, on_erase)
+    return CustomerHandlers(store.records, store.links, snapshots, reads, views, erasing, timeout)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from dangol.v1 import offer_service_pb2
+from models.errors import DangolError
 from models.folding import Folder
 from service.decision.query import Customer
 from service.decision.snapshot import Snapshot
@@ -40,15 +41,18 @@ class Evidence:
         customer: Customer,
         item_ids: Iterable[str],
         now: float,
-    ) -> Shares:
+    ) -> Shares | None:
         """Share out the factors' score of items at ``now``, in seconds since 1970, over the customer's newest events.
 
         ``record`` is that of the snapshot's generation. Empty for a generation without factors, and for whoever did
-        nothing that tells. UnavailableError, NotFoundError or ArtifactError when the factors cannot be read.
+        nothing that tells; None when the factors cannot be read.
         """
         if not customer.profile.events:
             return {}
-        folder = await self._folder(tenant, record, snapshot)
+        try:
+            folder = await self._folder(tenant, record, snapshot)
+        except DangolError:
+            return None
         if folder is None:
             return {}
         return await asyncio.to_thread(_shared_out, folder, snapshot, customer, list(item_ids), now)

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from dangol.v1 import offer_service_pb2
-from models.errors import DangolError, InvalidInputError, UnavailableError
+from models.errors import InvalidInputError, UnavailableError
 from models.experiments import marked
 from models.profile import EMPTY_PROFILE
 from service.decision.experiments import treat
@@ -31,7 +31,6 @@ from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
 from service.handlers.wire import embedded, embedded_tag
 from service.store.customer_reader import CustomerRead
-from service.store.generation_record import GenerationRecord
 
 _DEFAULT_SIMILAR = 10
 _CUSTOMERS_PER_TURN = 16  # of a batch, before other calls get their turn: about a millisecond
@@ -103,16 +102,19 @@ class OfferHandlers:
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         if snapshot.experiments:
             request_id = self._expose(caller, request.customer_id, query, request_id)
-        shares: Shares = {}
+        shares: Shares | None = {}
         if query.explain:
-            shares, fallback = await self._shares(caller, record, snapshot, query, customers[0], slates, fallback)
+            item_ids = [choice.item_id for choices in slates for choice in choices]
+            shares = await self._evidence.shares(caller.tenant, record, snapshot, customers[0], item_ids, query.now)
+            if shares is None:
+                fallback = fallback or offer_service_pb2.FALLBACK_NO_SHARES
         served = self._served(snapshot, fallback, context, request_id)
         if query.explain or query.trace_offer_ids:
             explained = [
                 self._messages.build(asked.placement.placement, choices, snapshot.catalog, query, asked.treatment)
                 for asked, choices in zip(query.slates, slates, strict=True)
             ]
-            add_shares(explained, shares)
+            add_shares(explained, shares or {})
             if query.trace_offer_ids:
                 for slate, traces in zip(explained, trace_offers(snapshot, query, customers[0], slates), strict=True):
                     slate.traces.extend(trace_messages(traces))
@@ -160,23 +162,6 @@ class OfferHandlers:
             total += len(request.batch.customer_ids)
             context.facts["customers"] = total
             yield embedded(_STREAM_BATCH, answer)
-
-    async def _shares(
-        self,
-        caller: Caller,
-        record: GenerationRecord,
-        snapshot: Snapshot,
-        query: Query,
-        customer: Customer,
-        slates: Sequence[Sequence[Choice]],
-        fallback: offer_service_pb2.Fallback.ValueType,
-    ) -> tuple[Shares, offer_service_pb2.Fallback.ValueType]:
-        """Share scores out over the customer's events; an answer goes out without that, and says so, if need be."""
-        item_ids = [choice.item_id for choices in slates for choice in choices]
-        try:
-            return await self._evidence.shares(caller.tenant, record, snapshot, customer, item_ids, query.now), fallback
-        except DangolError:
-            return {}, fallback or offer_service_pb2.FALLBACK_NO_SHARES
 
     def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         slate = self._encode(query.slates[0], choices, snapshot, query)

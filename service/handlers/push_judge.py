@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import tzinfo
 from time import time
 from typing import Literal
-from zlib import crc32
 
 from models.customers import CustomerRecord
 from models.motives import Watched, motives_of
 from models.offered_items import OfferedItems
 from models.offers import Placement
 from models.pushes import Push, PushState, push_id_of
-from models.response_hours import SPREAD_SECONDS, send_time, usual_hour, zone_of
+from models.response_hours import SendHours
 from models.triggers import Trigger, TriggerStatus
 from service.decision.pushes import choose
 from service.decision.query import Customer, Query, SlateQuery
@@ -157,25 +155,20 @@ class PushJudge:
 class _Hours:
     """Knows when a push may go out, by the customer's clock."""
 
-    placement: Placement
-    channel: str
-    zone: tzinfo
-    hour: int | None
-    offset: int
+    hours: SendHours
     expire_time: float
 
     @classmethod
     def of(
         cls, snapshot: Snapshot, trigger: Trigger, push: Push, customer: Customer, record: CustomerRecord
     ) -> "_Hours":
-        placement, zone = _placement(snapshot, trigger), zone_of(record)
-        hour = usual_hour(customer.profile.events, zone, placement.quiet_hours, trigger.channel, trigger.default_hour)
-        offset = crc32(push.customer_id.encode()) % SPREAD_SECONDS
-        return cls(placement, trigger.channel, zone, hour, offset, push.expire_time)
+        quiet = _placement(snapshot, trigger).quiet_hours
+        hours = SendHours.of(push.customer_id, customer.profile.events, record, quiet, trigger)
+        return cls(hours, push.expire_time)
 
     def end_of_sending(self, now: float, until: float) -> float:
         """Give until when it may go out from ``now`` on."""
-        return self.placement.quiet_hours.begin(self.channel, now, min(until, self.expire_time), self.zone)
+        return self.hours.quiet_begin(now, min(until, self.expire_time))
 
     def wanted(self, now: float, end: float, until: float, *, late: bool) -> float:
         """Give when it is to go out: ``now``, or later where it is or gets quiet, or its hour is long over."""
@@ -185,8 +178,7 @@ class _Hours:
 
     def next(self, earliest: float) -> float:
         """Give when it is to go out, from then on."""
-        quiet = self.placement.quiet_hours
-        return send_time(earliest, self.expire_time, self.hour, self.offset, quiet, self.channel, self.zone)
+        return self.hours.send_time(earliest, self.expire_time)
 
 
 def _placement(snapshot: Snapshot, trigger: Trigger) -> Placement:

@@ -1,13 +1,11 @@
 """From a motive to the push that is made of it: whether, under which key, and when."""
 
-from zlib import crc32
-
 from models.catalog import Catalog
 from models.customers import CustomerRecord
 from models.motives import Motive, Watched, motives_of
 from models.offers import Placement
 from models.pushes import Push, push_id_of
-from models.response_hours import SPREAD_SECONDS, send_time, usual_hour, zone_of
+from models.response_hours import SendHours
 from models.triggers import Trigger
 from service.store.push_raising import Addressee
 
@@ -35,12 +33,10 @@ def push_for(
     catalog: Catalog, trigger: Trigger, motive: Motive, addressee: Addressee, record: CustomerRecord, now: float
 ) -> Push:
     """Make the push: due at the hour at which the customer usually responds, never in quiet hours."""
-    zone = zone_of(record)
     quiet = catalog.placements.get(trigger.placement, Placement(trigger.placement)).quiet_hours
-    hour = usual_hour(addressee.profile.events, zone, quiet, trigger.channel, trigger.default_hour)
+    hours = SendHours.of(addressee.customer_id, addressee.profile.events, record, quiet, trigger)
     earliest = max(now, motive.start + trigger.delay)
     expire = min(motive.end, earliest + trigger.lifetime)
-    offset = crc32(addressee.customer_id.encode()) % SPREAD_SECONDS
     return Push(
         key=motive.key_for(trigger),
         customer_id=addressee.customer_id,
@@ -48,6 +44,6 @@ def push_for(
         item_id=motive.item_id,
         offer_id=motive.offer_id,
         motive_time=motive.time,
-        due_time=send_time(earliest, expire, hour, offset, quiet, trigger.channel, zone),
+        due_time=hours.send_time(earliest, expire),
         expire_time=expire,
     )

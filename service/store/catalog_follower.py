@@ -4,8 +4,8 @@ import threading
 
 from models.catalog import EMPTY_CATALOG, Catalog
 from models.errors import UnavailableError
-from service.store.catalog_codec import KINDS, Record, assemble, decode_change, decode_record
-from service.store.catalog_store import LOAD_ATTEMPTS, SCAN_COUNTS
+from service.store.catalog_codec import KINDS, Record, assemble, decode_record
+from service.store.catalog_store import LOAD_ATTEMPTS, SCAN_COUNTS, decode_changes
 from service.store.connection import SyncConnection
 from service.store.faults import reaching_redis
 from service.store.keys import MetaKeys
@@ -54,7 +54,7 @@ class CatalogFollower:
             )
         if not entries:
             return catalog if self._version() == catalog.version else None
-        changes = [decode_change(entry[b"batch"], int(id_.partition(b"-")[0])) for id_, entry in entries]
+        changes = decode_changes(entries)
         if changes[0].version != catalog.version + 1:
             return None
         for change in changes:

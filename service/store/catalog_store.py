@@ -1,7 +1,7 @@
 """The catalogue in Redis: one hash for each kind of record, a version, and a bounded stream of changes."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -89,7 +89,7 @@ class CatalogStore:
         with reaching_redis():
             entries = await self._client.execute_command("XRANGE", name, f"{version + 1}-0", "+")
         if entries:
-            changes = await asyncio.to_thread(_decode, entries)
+            changes = await asyncio.to_thread(decode_changes, entries)
             return changes if changes[0].version == version + 1 else None
         return [] if await self.version(tenant) == version else None
 
@@ -131,7 +131,8 @@ def _version_of(placement: str, number: int, content: bytes) -> PlacementVersion
     )
 
 
-def _decode(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
+def decode_changes(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
+    """Read entries of the stream of changes."""
     return [decode_change(entry[b"batch"], int(id_.partition(b"-")[0])) for id_, entry in entries]
 
 
