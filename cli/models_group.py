@@ -1,5 +1,6 @@
 """``dangol models``: the registry of trained models."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from cli import publish
 from cli.model_page import names_of, page_of
-from cli.output import answer, people, plain_table, print_json, written
+from cli.output import answer, people, plain_table, print_json, progress_bars, written
 from cli.publish import RedisUrl, Tenant
 from cli.session import Json, session_of
 
@@ -172,6 +173,49 @@ def rollback(context: typer.Context, redis_url: RedisUrl = "", tenant: Tenant = 
     Example: `dangol models rollback`
     """
     publish.rollback(context, redis_url, tenant, as_json)
+
+
+@group.command()
+def generations(context: typer.Context, redis_url: RedisUrl = "", tenant: Tenant = "", as_json: Json = False) -> None:
+    """List what Redis holds of models, newest first: what is served, what is held for experiments, what expires.
+
+    Example: `dangol models generations`
+    """
+    from cli import publishing
+
+    records = publishing.generations(session_of(context), publishing.RedisTarget(redis_url, tenant))
+    if as_json:
+        for record in records:
+            print_json(json.loads(record.to_json()))
+        return
+    table = plain_table("generation", "version", "state", "customers", "held since (UTC)", "gone at (UTC)")
+    for record in records:
+        times = (f"{time:%Y-%m-%d %H:%M}" if time else "" for time in (record.hold_time, record.expire_time))
+        row = (str(record.generation), record.model_version, record.state.value, f"{record.customers:,}", *times)
+        table.add_row(*row)
+    people().print(table if records else "Redis holds no model: `dangol publish` brings one.")
+
+
+@group.command()
+def release(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="The model version.", metavar="VERSION")],
+    redis_url: RedisUrl = "",
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Let a model go that `dangol publish --hold` keeps: unless it is served, it expires in a day.
+
+    Arms of experiments that still name it are answered from what is served, and say so.
+
+    Example: `dangol models release 20171130-0a1b2c3d4e5f`
+    """
+    from cli import publishing
+
+    with progress_bars(not as_json) as progress:
+        record = publishing.release(session_of(context), publishing.RedisTarget(redis_url, tenant), version, progress)
+    document = {"generation": record.generation, "model_version": version}
+    answer(document, as_json, lambda console: console.print(f"model {version} is held no longer"))
 
 
 @group.command()

@@ -30,22 +30,30 @@ def add_to(app: typer.Typer) -> None:
 def publish(
     context: typer.Context,
     version: Annotated[str, typer.Argument(help="The model version; the current one unless given.")] = "",
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Keep it beside what is served, for arms of experiments, until released.")
+    ] = False,
     redis_url: RedisUrl = "",
     tenant: Tenant = "",
     as_json: Json = False,
 ) -> None:
     """Bring a model into Redis as a new generation, and serve it from then on.
 
-    Servers that run take it up within a second. Whatever goes wrong, what was served goes on being served.
+    Servers that run take it up within a second. Whatever goes wrong, what was served goes on being served. With --hold
+    it is not served but to arms of experiments that name it; what Redis has already is not written again.
 
     Example: `dangol publish`
     """
     from cli import publishing
 
-    target = publishing.RedisTarget(redis_url, tenant)
+    session, target = session_of(context), publishing.RedisTarget(redis_url, tenant)
     with progress_bars(not as_json) as progress:
-        record = publishing.publish(session_of(context), target, version or None, progress)
-    _answer_generation(record, as_json, "is served: {customers:,} customers have a list")
+        if hold:
+            record = publishing.hold(session, target, version or None, progress)
+        else:
+            record = publishing.publish(session, target, version or None, progress)
+    rest = "is held until it is released" if hold else "is served"
+    _answer_generation(record, as_json, f"{rest}: {{customers:,}} customers have a list")
 
 
 def rollback(context: typer.Context, redis_url: RedisUrl = "", tenant: Tenant = "", as_json: Json = False) -> None:

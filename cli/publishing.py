@@ -78,6 +78,27 @@ def roll_back(session: Session, target: RedisTarget, progress: Progress) -> Gene
         return publisher.roll_back(registry, GenerationStore(connection), settings.tenant, progress)
 
 
+def hold(session: Session, target: RedisTarget, version: str | None, progress: Progress) -> GenerationRecord:
+    """Keep a model in Redis beside the one that is served."""
+    settings = target.settings(session)
+    with reaching(settings) as connection:
+        return publisher.hold(session.registry(), version, GenerationStore(connection), settings.tenant, progress)
+
+
+def release(session: Session, target: RedisTarget, version: str, progress: Progress) -> GenerationRecord:
+    """Let a model that is held expire."""
+    settings = target.settings(session)
+    with reaching(settings) as connection:
+        return publisher.release(version, GenerationStore(connection), settings.tenant, progress)
+
+
+def generations(session: Session, target: RedisTarget) -> list[GenerationRecord]:
+    """Give what Redis knows of generations, newest first."""
+    settings = target.settings(session)
+    with reaching(settings) as connection:
+        return GenerationStore(connection).overview(settings.tenant).records
+
+
 def rebuild(
     session: Session,
     target: RedisTarget,

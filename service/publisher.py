@@ -5,14 +5,16 @@ leaves what is served untouched; what they wrote is removed by the next sweep.
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 
 from models.artifact import Artifact
 from models.erasures import ErasureList
-from models.errors import DangolError, PreconditionError
+from models.errors import DangolError, NotFoundError, PreconditionError
 from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
 from models.registry import Registry
@@ -54,28 +56,41 @@ def publish(
     before anything is written, PreconditionError when no model is current, ConflictError when somebody else moved the
     pointer meanwhile, UnavailableError when Redis fails; nothing of this call is served then.
     """
-    version = version or registry.current()
-    if version is None:
-        raise PreconditionError("the registry has no current model: promote one, or name the version")
-    with progress.stage(f"verify {version}", None):
-        artifact = registry.open(version)
-        artifact.items()
-    store.check_layout(tenant)
-    _restore_erasures(registry, store, tenant)
+    version = _named(registry, version)
+    artifact = _verified(registry, version, store, tenant, progress)
     expected = store.overview(tenant).live_generation
-    sweep(store, tenant, progress, retired_life)
-    record = store.begin(tenant, version, artifact.manifest.last_event_time, _gate_of(registry, version))
+
+    def go_live(record: GenerationRecord) -> GenerationRecord:
+        return store.go_live(tenant, record, expected)
+
+    gate = _gate_of(registry, version)
+    return _write_generation(artifact, gate, store, tenant, progress, go_live, retired_life)
+
+
+def hold(
+    registry: Registry, version: str | None, store: GenerationStore, tenant: str, progress: Progress
+) -> GenerationRecord:
+    """Keep a generation of a version (None: the registry's CURRENT) beside the one that is served, until its release.
+
+    Arms of experiments may name it then. It is written unless Redis has one. Errors as of :func:`publish`; the pointer
+    stays where it is, whatever happens.
+    """
+    version = _named(registry, version)
     try:
-        record = _write(artifact, store, tenant, record, progress)
-        live = store.go_live(tenant, record, expected)
-    except BaseException:
-        # When Redis itself failed this fails too; the lease then ends, and the next sweep cleans up.
-        with contextlib.suppress(DangolError):
-            store.abandon(tenant, record.generation)
-            sweep(store, tenant, progress, retired_life)
-        raise
-    sweep(store, tenant, progress, retired_life)
-    return live
+        held = store.hold(tenant, version)
+    except NotFoundError:
+        artifact = _verified(registry, version, store, tenant, progress)
+        gate = _gate_of(registry, version)
+        return _write_generation(artifact, gate, store, tenant, progress, partial(store.set_beside, tenant))
+    sweep(store, tenant, progress)
+    return held
+
+
+def release(version: str, store: GenerationStore, tenant: str, progress: Progress) -> GenerationRecord:
+    """Let a version that is held expire, unless it is served. NotFoundError when it is not held."""
+    record = store.release(tenant, version)
+    sweep(store, tenant, progress)
+    return record
 
 
 def roll_back(registry: Registry | None, store: GenerationStore, tenant: str, progress: Progress) -> GenerationRecord:
@@ -158,6 +173,49 @@ def _restore_erasures(registry: Registry, store: GenerationStore, tenant: str) -
     known = {erasure.receipt_id for erasure in read_erasures(store.connection, tenant)}
     lost = [erasure for erasure in ErasureList(registry.root).all() if erasure.receipt_id not in known]
     restore_erasures(store.connection, tenant, lost)
+
+
+def _named(registry: Registry, version: str | None) -> str:
+    version = version or registry.current()
+    if version is None:
+        raise PreconditionError("the registry has no current model: promote one, or name the version")
+    return version
+
+
+def _verified(registry: Registry, version: str, store: GenerationStore, tenant: str, progress: Progress) -> Artifact:
+    """Open an artifact that is whole, and make sure that this Redis may be written to."""
+    with progress.stage(f"verify {version}", None):
+        artifact = registry.open(version)
+        artifact.items()
+    store.check_layout(tenant)
+    _restore_erasures(registry, store, tenant)
+    return artifact
+
+
+def _write_generation(
+    artifact: Artifact,
+    gate: Gate,
+    store: GenerationStore,
+    tenant: str,
+    progress: Progress,
+    finish: Callable[[GenerationRecord], GenerationRecord],
+    retired_life: timedelta = RETIRED_LIFE,
+) -> GenerationRecord:
+    """Write an artifact as a new generation and let ``finish`` say what it is there for; clean up, whatever happens."""
+    sweep(store, tenant, progress, retired_life)
+    manifest = artifact.manifest
+    record = store.begin(tenant, manifest.model_version, manifest.last_event_time, gate)
+    try:
+        record = _write(artifact, store, tenant, record, progress)
+        finished = finish(record)
+    except BaseException:
+        # When Redis itself failed this fails too; the lease then ends, and the next sweep cleans up.
+        with contextlib.suppress(DangolError):
+            store.abandon(tenant, record.generation)
+            sweep(store, tenant, progress, retired_life)
+        raise
+    sweep(store, tenant, progress, retired_life)
+    return finished
 
 
 def _write(

@@ -25,8 +25,10 @@ from dangol.v1.model_service_pb2 import (
     Generation,
     GetServedModelRequest,
     GetServedModelResponse,
+    HoldModelRequest,
     ListGenerationsRequest,
     PromoteModelRequest,
+    ReleaseModelRequest,
     RollBackModelRequest,
 )
 from dangol.v1.model_service_pb2_grpc import ModelServiceStub
@@ -239,6 +241,16 @@ class AsyncClient(AsyncCatalogCalls, AsyncCustomerCalls, AsyncAudienceCalls, Asy
     async def roll_back_model(self, *, timeout: float | None = None) -> Generation:
         """Serve again what was served before. Never sent twice: look at the served model after an error."""
         return (await self._write(self._models.RollBackModel, RollBackModelRequest(), timeout)).generation
+
+    async def hold_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
+        """Keep a version that is already published, whatever is served: arms of experiments may name it then."""
+        request = HoldModelRequest(model_version=model_version)
+        return (await self._write(self._models.HoldModel, request, timeout)).generation
+
+    async def release_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
+        """Let a version that is held expire, unless it is served."""
+        request = ReleaseModelRequest(model_version=model_version)
+        return (await self._write(self._models.ReleaseModel, request, timeout)).generation
 
     async def serving(self, service: str = "", *, timeout: float | None = None) -> bool:
         """Tell whether the server, or one service such as ``dangol.v1.OfferService``, says that it serves.

@@ -24,8 +24,10 @@ from dangol.v1.model_service_pb2 import (
     Generation,
     GetServedModelRequest,
     GetServedModelResponse,
+    HoldModelRequest,
     ListGenerationsRequest,
     PromoteModelRequest,
+    ReleaseModelRequest,
     RollBackModelRequest,
 )
 from dangol.v1.model_service_pb2_grpc import ModelServiceStub
@@ -230,6 +232,15 @@ class Client(CatalogCalls, CustomerCalls, AudienceCalls, PushCalls):
     def roll_back_model(self, *, timeout: float | None = None) -> Generation:
         """Serve again what was served before. Never sent twice: look at the served model after an error."""
         return self._write(self._models.RollBackModel, RollBackModelRequest(), timeout).generation
+
+    def hold_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
+        """Keep a version that is already published, whatever is served: arms of experiments may name it then."""
+        return self._write(self._models.HoldModel, HoldModelRequest(model_version=model_version), timeout).generation
+
+    def release_model(self, model_version: str, *, timeout: float | None = None) -> Generation:
+        """Let a version that is held expire, unless it is served."""
+        request = ReleaseModelRequest(model_version=model_version)
+        return self._write(self._models.ReleaseModel, request, timeout).generation
 
     def serving(self, service: str = "", *, timeout: float | None = None) -> bool:
         """Tell whether the server, or one service such as ``dangol.v1.OfferService``, says that it serves.

@@ -33,7 +33,7 @@ class _GenerationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Gener
     GENERATION_STATE_LIVE: _GenerationState.ValueType  # 2
     """Says that the generation is served."""
     GENERATION_STATE_RETIRED: _GenerationState.ValueType  # 3
-    """Says that another one is served and this one will expire."""
+    """Says that another one is served and this one will expire, unless it is held."""
 
 class GenerationState(_GenerationState, metaclass=_GenerationStateEnumTypeWrapper):
     """Tells what a generation is there for."""
@@ -45,7 +45,7 @@ GENERATION_STATE_WRITING: GenerationState.ValueType  # 1
 GENERATION_STATE_LIVE: GenerationState.ValueType  # 2
 """Says that the generation is served."""
 GENERATION_STATE_RETIRED: GenerationState.ValueType  # 3
-"""Says that another one is served and this one will expire."""
+"""Says that another one is served and this one will expire, unless it is held."""
 Global___GenerationState: _TypeAlias = GenerationState  # noqa: Y015
 
 class _GateVerdict:
@@ -254,6 +254,98 @@ class RollBackModelResponse(_message.Message):
 Global___RollBackModelResponse: _TypeAlias = RollBackModelResponse  # noqa: Y015
 
 @_typing.final
+class HoldModelRequest(_message.Message):
+    """Asks for a published version to be kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """Names the version. Required."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldModelRequest: _TypeAlias = HoldModelRequest  # noqa: Y015
+
+@_typing.final
+class HoldModelResponse(_message.Message):
+    """Tells what is held."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """Describes the generation."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldModelResponse: _TypeAlias = HoldModelResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseModelRequest(_message.Message):
+    """Asks for a version to be let go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.str
+    """Names the version. Required."""
+    def __init__(
+        self,
+        *,
+        model_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseModelRequest: _TypeAlias = ReleaseModelRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseModelResponse(_message.Message):
+    """Tells what is held no longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generation(self) -> Global___Generation:
+        """Describes the generation, the newest where several were held."""
+
+    def __init__(
+        self,
+        *,
+        generation: Global___Generation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseModelResponse: _TypeAlias = ReleaseModelResponse  # noqa: Y015
+
+@_typing.final
 class Generation(_message.Message):
     """Describes the lists of one model in Redis."""
 
@@ -265,6 +357,7 @@ class Generation(_message.Message):
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     GATE_VERDICT_FIELD_NUMBER: _builtins.int
+    HOLD_TIME_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Numbers the generation; a later one has a higher number."""
     model_version: _builtins.str
@@ -279,6 +372,10 @@ class Generation(_message.Message):
     def publish_time(self) -> _timestamp_pb2.Timestamp:
         """States when publishing ended, UTC."""
 
+    @_builtins.property
+    def hold_time(self) -> _timestamp_pb2.Timestamp:
+        """States since when the generation is held for arms of experiments, UTC. Unset when it is not."""
+
     def __init__(
         self,
         *,
@@ -288,10 +385,11 @@ class Generation(_message.Message):
         publish_time: _timestamp_pb2.Timestamp | None = ...,
         state: Global___GenerationState.ValueType = ...,
         gate_verdict: Global___GateVerdict.ValueType = ...,
+        hold_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold_time", b"hold_time", "publish_time", b"publish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_count", b"customer_count", "gate_verdict", b"gate_verdict", "generation", b"generation", "model_version", b"model_version", "publish_time", b"publish_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_count", b"customer_count", "gate_verdict", b"gate_verdict", "generation", b"generation", "hold_time", b"hold_time", "model_version", b"model_version", "publish_time", b"publish_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,16 @@ class ModelServiceStub:
                 request_serializer=dangol_dot_v1_dot_model__service__pb2.RollBackModelRequest.SerializeToString,
                 response_deserializer=dangol_dot_v1_dot_model__service__pb2.RollBackModelResponse.FromString,
                 _registered_method=True)
+        self.HoldModel = channel.unary_unary(
+                '/dangol.v1.ModelService/HoldModel',
+                request_serializer=dangol_dot_v1_dot_model__service__pb2.HoldModelRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_model__service__pb2.HoldModelResponse.FromString,
+                _registered_method=True)
+        self.ReleaseModel = channel.unary_unary(
+                '/dangol.v1.ModelService/ReleaseModel',
+                request_serializer=dangol_dot_v1_dot_model__service__pb2.ReleaseModelRequest.SerializeToString,
+                response_deserializer=dangol_dot_v1_dot_model__service__pb2.ReleaseModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -91,6 +101,22 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HoldModel(self, request, context):
+        """Keeps the newest generation of a version that is already published, whatever is served, so that arms of experiments may name it. A version that is
+        held stays so. Errors: NOT_FOUND for a version without a generation: publish it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseModel(self, request, context):
+        """Lets a version that is held go: unless it is served it expires, as what is retired does. Arms that still name it are answered from what is served,
+        and say so. Errors: NOT_FOUND for a version that is not held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +139,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.RollBackModel,
                     request_deserializer=dangol_dot_v1_dot_model__service__pb2.RollBackModelRequest.FromString,
                     response_serializer=dangol_dot_v1_dot_model__service__pb2.RollBackModelResponse.SerializeToString,
+            ),
+            'HoldModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldModel,
+                    request_deserializer=dangol_dot_v1_dot_model__service__pb2.HoldModelRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_model__service__pb2.HoldModelResponse.SerializeToString,
+            ),
+            'ReleaseModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseModel,
+                    request_deserializer=dangol_dot_v1_dot_model__service__pb2.ReleaseModelRequest.FromString,
+                    response_serializer=dangol_dot_v1_dot_model__service__pb2.ReleaseModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -224,6 +260,60 @@ class ModelService:
             '/dangol.v1.ModelService/RollBackModel',
             dangol_dot_v1_dot_model__service__pb2.RollBackModelRequest.SerializeToString,
             dangol_dot_v1_dot_model__service__pb2.RollBackModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.ModelService/HoldModel',
+            dangol_dot_v1_dot_model__service__pb2.HoldModelRequest.SerializeToString,
+            dangol_dot_v1_dot_model__service__pb2.HoldModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dangol.v1.ModelService/ReleaseModel',
+            dangol_dot_v1_dot_model__service__pb2.ReleaseModelRequest.SerializeToString,
+            dangol_dot_v1_dot_model__service__pb2.ReleaseModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

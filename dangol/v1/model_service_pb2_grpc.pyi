@@ -44,6 +44,14 @@ class ModelServiceStub:
     """
     RollBackModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.RollBackModelRequest, _model_service_pb2.RollBackModelResponse]
     """Moves the pointer back to the generation that was served before. Errors: FAILED_PRECONDITION when there is none."""
+    HoldModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.HoldModelRequest, _model_service_pb2.HoldModelResponse]
+    """Keeps the newest generation of a version that is already published, whatever is served, so that arms of experiments may name it. A version that is
+    held stays so. Errors: NOT_FOUND for a version without a generation: publish it first.
+    """
+    ReleaseModel: _grpc.UnaryUnaryMultiCallable[_model_service_pb2.ReleaseModelRequest, _model_service_pb2.ReleaseModelResponse]
+    """Lets a version that is held go: unless it is served it expires, as what is retired does. Arms that still name it are answered from what is served,
+    and say so. Errors: NOT_FOUND for a version that is not held.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
@@ -61,6 +69,14 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """
     RollBackModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.RollBackModelRequest, _model_service_pb2.RollBackModelResponse]  # type: ignore[assignment]
     """Moves the pointer back to the generation that was served before. Errors: FAILED_PRECONDITION when there is none."""
+    HoldModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.HoldModelRequest, _model_service_pb2.HoldModelResponse]  # type: ignore[assignment]
+    """Keeps the newest generation of a version that is already published, whatever is served, so that arms of experiments may name it. A version that is
+    held stays so. Errors: NOT_FOUND for a version without a generation: publish it first.
+    """
+    ReleaseModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ReleaseModelRequest, _model_service_pb2.ReleaseModelResponse]  # type: ignore[assignment]
+    """Lets a version that is held go: unless it is served it expires, as what is retired does. Arms that still name it are answered from what is served,
+    and say so. Errors: NOT_FOUND for a version that is not held.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells and moves what is served."""
@@ -99,5 +115,25 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_service_pb2.RollBackModelResponse, _abc.Awaitable[_model_service_pb2.RollBackModelResponse]]:
         """Moves the pointer back to the generation that was served before. Errors: FAILED_PRECONDITION when there is none."""
+
+    @_abc_1.abstractmethod
+    def HoldModel(
+        self,
+        request: _model_service_pb2.HoldModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.HoldModelResponse, _abc.Awaitable[_model_service_pb2.HoldModelResponse]]:
+        """Keeps the newest generation of a version that is already published, whatever is served, so that arms of experiments may name it. A version that is
+        held stays so. Errors: NOT_FOUND for a version without a generation: publish it first.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseModel(
+        self,
+        request: _model_service_pb2.ReleaseModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_service_pb2.ReleaseModelResponse, _abc.Awaitable[_model_service_pb2.ReleaseModelResponse]]:
+        """Lets a version that is held go: unless it is served it expires, as what is retired does. Arms that still name it are answered from what is served,
+        and say so. Errors: NOT_FOUND for a version that is not held.
+        """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,12 +32,14 @@ class ModelHandlers:
         snapshots: Snapshots,
         reads: CustomerReads,
         on_move: Callable[[str, str], None] = lambda _version, _note: None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_move`` is told which version is served from now on, and what moved it."""
+        """``on_move`` is told which version is served from now on, and what moved it; ``on_change`` of what is held."""
         self._store = store
         self._snapshots = snapshots
         self._reads = reads
         self._on_move = on_move
+        self._on_change = on_change
 
     async def get_served_model(
         self, caller: Caller, _request: messages.GetServedModelRequest, _context: Context
@@ -73,6 +75,28 @@ class ModelHandlers:
         await self._moved(record, "RollBackModel")
         return messages.RollBackModelResponse(generation=_generation(record))
 
+    async def hold_model(
+        self, caller: Caller, request: messages.HoldModelRequest, _context: Context
+    ) -> messages.HoldModelResponse:
+        """Keep a published version, whatever is served."""
+        check("model_version", id_problem(request.model_version))
+        record = await self._store.hold(caller.tenant, request.model_version)
+        await self._changed()
+        return messages.HoldModelResponse(generation=_generation(record))
+
+    async def release_model(
+        self, caller: Caller, request: messages.ReleaseModelRequest, _context: Context
+    ) -> messages.ReleaseModelResponse:
+        """Let a version that is held go."""
+        check("model_version", id_problem(request.model_version))
+        record = await self._store.release(caller.tenant, request.model_version)
+        await self._changed()
+        return messages.ReleaseModelResponse(generation=_generation(record))
+
+    async def _changed(self) -> None:
+        self._on_change()
+        await self._snapshots.refresh()
+
     async def _moved(self, record: GenerationRecord, note: str) -> None:
         self._on_move(record.model_version, note)
         await self._snapshots.refresh()
@@ -94,4 +118,6 @@ def _generation(record: GenerationRecord) -> messages.Generation:
     )
     if record.publish_time is not None:
         message.publish_time.FromDatetime(record.publish_time)
+    if record.hold_time is not None:
+        message.hold_time.FromDatetime(record.hold_time)
     return message

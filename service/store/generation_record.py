@@ -44,7 +44,8 @@ class GenerationRecord:
     ``previous`` is the generation that was live when this one first was, 0 for none; ``parts`` counts the keys of the
     item model, ``fold_parts`` those of what its lists are made fresh with, 0 where they cannot be; a publisher that is
     writing has to extend ``lease_time`` or is taken for dead; a retired generation is gone at ``expire_time``;
-    ``state_time`` is when the state began.
+    ``state_time`` is when the state began; a generation with a ``hold_time`` is held since then, for arms of
+    experiments: it stays when it is not live.
     """
 
     generation: int
@@ -61,6 +62,7 @@ class GenerationRecord:
     lease_time: datetime | None = None
     expire_time: datetime | None = None
     gate: Gate = Gate.UNASKED
+    hold_time: datetime | None = None
 
     def to_json(self) -> bytes:
         """Write the record; equal records give equal bytes. Times are milliseconds since 1970."""
@@ -85,7 +87,19 @@ class GenerationRecord:
 
     def retired(self, now: datetime) -> Self:
         """Give the record from the moment on at which another generation is live."""
-        return replace(self, state=GenerationState.RETIRED, state_time=now, sweep=Sweep.EXPIRE, expire_time=None)
+        sweep = Sweep.EXPIRE if self.hold_time is None else self.sweep
+        return replace(self, state=GenerationState.RETIRED, state_time=now, sweep=sweep, expire_time=None)
+
+    def held(self, now: datetime) -> Self:
+        """Give the record from the moment on at which the generation stays whether it is live or not."""
+        if self.state is GenerationState.LIVE:
+            return replace(self, hold_time=now)
+        return replace(self, state_time=now, sweep=Sweep.PERSIST, expire_time=None, hold_time=now)
+
+    def released(self, now: datetime) -> Self:
+        """Give the record from the moment on at which the generation stays only as long as it is live."""
+        free = replace(self, hold_time=None)
+        return free if self.state is GenerationState.LIVE else free.retired(now)
 
     def revived(self, now: datetime, previous: int) -> Self:
         """Give the record from the moment on at which a retired generation is live again."""

@@ -58,6 +58,11 @@ class Overview:
         content = self.fields.get(str(generation))
         return None if content is None else GenerationRecord.from_json(content)
 
+    @property
+    def held(self) -> list[GenerationRecord]:
+        """Give the generations that are held, newest first."""
+        return [record for record in self.records if record.hold_time is not None]
+
     def revivable(self, now: datetime) -> list[GenerationRecord]:
         """Give the retired generations whose lists will be there long enough to be served again, newest first."""
         return [
@@ -190,6 +195,42 @@ class GenerationStore:
                 return live
         raise ConflictError("another publisher or a roll back was faster; nothing of this publish is served")
 
+    def set_beside(self, tenant: str, record: GenerationRecord) -> GenerationRecord:
+        """Hold a generation that is written, beside whichever is live. ConflictError when somebody gave it up."""
+        for _ in range(ATTEMPTS):
+            seen, now = self.overview(tenant), self.now()
+            if seen.record(record.generation) != record:
+                break
+            written = replace(record, state=GenerationState.RETIRED, publish_time=now, lease_time=None)
+            held = replace(written, state_time=now, hold_time=now)
+            if self.change(tenant, seen, [held]):
+                return held
+        raise ConflictError(f"generation {record.generation} was taken for abandoned: its publisher was silent")
+
+    def hold(self, tenant: str, model_version: str) -> GenerationRecord:
+        """Hold the newest generation of a version, be it live or not. NotFoundError when none is whole and stays."""
+        for _ in range(ATTEMPTS):
+            seen, now = self.overview(tenant), self.now()
+            known = [*seen.held, *([seen.live] if seen.live else []), *seen.revivable(now)]
+            found = next((record for record in known if record.model_version == model_version), None)
+            if found is None:
+                raise NotFoundError(f"Redis holds no generation of model {model_version!r}: publish it first")
+            held = found if found.hold_time is not None else found.held(now)
+            if held is found or self._rewrite(tenant, seen, [held]):
+                return held
+        raise ConflictError("others keep changing the generations")
+
+    def release(self, tenant: str, model_version: str) -> GenerationRecord:
+        """Let whatever is held of a version go; what is not live expires from now on. NotFoundError when nothing is."""
+        for _ in range(ATTEMPTS):
+            seen, now = self.overview(tenant), self.now()
+            released = [record.released(now) for record in seen.held if record.model_version == model_version]
+            if not released:
+                raise NotFoundError(f"no generation of model {model_version!r} is held")
+            if self._rewrite(tenant, seen, released):
+                return released[0]
+        raise ConflictError("others keep changing the generations")
+
     def abandon(self, tenant: str, generation: int) -> None:
         """Give a generation up that is being written; its lists are left to a sweep."""
         for _ in range(ATTEMPTS):
@@ -277,6 +318,11 @@ class GenerationStore:
         for number, part in enumerate(parts):
             self.run([["SET", key_of(number), part]])
         return len(parts)
+
+    def _rewrite(self, tenant: str, seen: Overview, records: Sequence[GenerationRecord]) -> bool:
+        """Change records and leave the pointer where it is, with the record that it holds a copy of."""
+        live = next((record for record in records if record.generation == seen.live_generation), None)
+        return self.change(tenant, seen, records, pointer=b"" if live is None else live.to_json())
 
     def _move(self, tenant: str, seen: Overview, live: GenerationRecord) -> bool:
         """Make a record the live one, and the one that was live a retired one, in one step."""

@@ -101,6 +101,14 @@ class ModelStore:
         """Serve the generation that was live before; :meth:`sweep` afterwards. PreconditionError, ConflictError."""
         return await asyncio.to_thread(self._generations.roll_back, tenant)
 
+    async def hold(self, tenant: str, model_version: str) -> GenerationRecord:
+        """Hold the newest generation of a version; :meth:`sweep` afterwards. NotFoundError, ConflictError."""
+        return await asyncio.to_thread(self._generations.hold, tenant, model_version)
+
+    async def release(self, tenant: str, model_version: str) -> GenerationRecord:
+        """Let what is held of a version go; :meth:`sweep` afterwards. NotFoundError, ConflictError."""
+        return await asyncio.to_thread(self._generations.release, tenant, model_version)
+
     async def sweep(self, tenant: str) -> None:
         """Do what is due on generations that came or went. Call it after a move and about once a minute."""
         now = await asyncio.to_thread(self._generations.now)

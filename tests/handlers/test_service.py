@@ -168,6 +168,25 @@ def test_a_model_that_did_not_pass_the_gate_is_promoted_by_force_alone_and_the_h
     assert "forced" in json.loads(last)["note"]
 
 
+def test_a_model_is_held_and_released_over_the_wire(
+    tmp_path: Path, own_redis: EmbeddedRedis, server: RunningServer, channel: grpc.Channel
+) -> None:
+    models = ModelServiceStub(channel)
+    (old,) = models.ListGenerations(model.ListGenerationsRequest(), timeout=10).generations
+    held = models.HoldModel(model.HoldModelRequest(model_version=old.model_version), timeout=10).generation
+    assert held.HasField("hold_time")
+    publish_model(own_redis.url, tmp_path, item_model(30), {"ada": OWN})
+    listed = models.ListGenerations(model.ListGenerationsRequest(), timeout=10).generations
+    assert [(one.state, one.HasField("hold_time")) for one in listed] == [
+        (model.GENERATION_STATE_LIVE, False),
+        (model.GENERATION_STATE_RETIRED, True),
+    ]
+    release = model.ReleaseModelRequest(model_version=old.model_version)
+    assert not models.ReleaseModel(release, timeout=10).generation.HasField("hold_time")
+    with pytest.raises(grpc.RpcError, match="is held"):
+        models.ReleaseModel(release, timeout=10)
+
+
 def test_a_server_without_a_model_is_not_serving_and_begins_by_itself(tmp_path: Path, own_redis: EmbeddedRedis) -> None:
     with running_server(tmp_path, own_redis.url, **SETTINGS) as running, running.channel() as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
