@@ -10,8 +10,9 @@ import uvloop
 from service.engines.engine import EngineSettings, Metadata
 from service.engines.envoy.application import GrpcApplication, Scope, Send
 from service.engines.envoy.attendant import Receive
-from service.engines.envoy.configuration import EnvoySettings, configuration
+from service.engines.envoy.configuration import configuration
 from service.engines.envoy.process import EnvoyProcess
+from service.engines.envoy.settings import EnvoySettings
 
 PATH = "/dangol.v1.OfferService/RecommendOffers"
 

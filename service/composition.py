@@ -17,12 +17,13 @@ from models.erasures import Erasure, ErasureList
 from models.errors import DangolError, UnavailableError
 from models.registry import Registry
 from service.handlers.admission import Admission
-from service.handlers.api import EARLY_SERVICES, SERVICE_NAMES, Api
+from service.handlers.api import Api
 from service.handlers.audience_handlers import AudienceHandlers
 from service.handlers.caller import Caller
 from service.handlers.candidate_indexes import CandidateIndexes
 from service.handlers.caps import Caps
 from service.handlers.catalog_handlers import CatalogHandlers
+from service.handlers.contract import EARLY_SERVICES, SERVICE_NAMES
 from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.customer_reads import CustomerReads, ReadSettings
 from service.handlers.customer_views import CustomerViews

@@ -8,8 +8,10 @@ from pathlib import Path
 import structlog
 
 from models.errors import UnavailableError
-from service.engines.envoy.configuration import Configuration, EnvoySettings, configuration
+from service.engines.envoy.configuration import configuration
 from service.engines.envoy.process import EnvoyProcess, check_port
+from service.engines.envoy.settings import Configuration, EnvoySettings
+from service.handlers.contract import SERVICES
 from service.lifeline import or_raise
 from service.process import engine_settings, stop_on_signals, tell_ready
 from service.settings import Settings, hand_over
@@ -51,6 +53,7 @@ def envoy_configuration(settings: Settings, admin: str) -> Configuration:
         maximal_calls=settings.maximal_calls,
         # What waits for a slow Redis takes no longer than this; what takes longer waits for the processor.
         wanted_seconds=settings.read_timeout,
+        json_services=SERVICES if settings.json_calls else (),
         web_origins=settings.web_origins,
         access_log=settings.access_log,
     )

@@ -100,8 +100,10 @@ class Settings(BaseSettings):
     tls_client_ca_file: Path | None = Field(
         None, description="PEM file of the authorities that callers' certificates are checked against, for mutual TLS"
     )
+    json_calls: bool = Field(True, description="Whether calls may come as JSON over HTTP; engine `envoy` only")
     web_origins: tuple[str, ...] = Field(
-        (), description='JSON list of origins whose pages may call by gRPC-Web, `["*"]` for all; engine `envoy` only'
+        (),
+        description='JSON list of origins whose pages may call (gRPC-Web, JSON), `["*"]` for all; engine `envoy` only',
     )
     access_log: Path | None = Field(None, description="File for a line per HTTP request; engine `envoy` only")
     envoy_admin: Listen | Literal["off"] = Field(

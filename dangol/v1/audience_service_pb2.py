@@ -24,31 +24,34 @@ _sym_db = _symbol_database.Default()
 
 from dangol.v1 import catalog_pb2 as dangol_dot_v1_dot_catalog__pb2
 from dangol.v1 import offer_service_pb2 as dangol_dot_v1_dot_offer__service__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/audience_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x03\n\x13\x46indAudienceRequest\x12\x12\n\x08offer_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x1a\n\rminimal_score\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12!\n\x06rebuys\x18\x07 \x01(\x0e\x32\x11.dangol.v1.Rebuys\x12\x14\n\x0c\x61udience_ids\x18\x08 \x03(\t\x12\x1d\n\x15\x65xcluded_audience_ids\x18\t \x03(\t\x12\x18\n\x10\x63onsent_category\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12-\n\tsend_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bmaximal_age\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\x12\x14\n\x0cresume_token\x18\x0f \x01(\tB\t\n\x07subjectB\x10\n\x0e_minimal_score\"\xac\x01\n\x14\x46indAudienceResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.dangol.v1.AudienceProgressH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.dangol.v1.AudienceBatchH\x00\x12-\n\x07summary\x18\x03 \x01(\x0b\x32\x1a.dangol.v1.AudienceSummaryH\x00\x42\t\n\x07\x63ontent\">\n\x10\x41udienceProgress\x12\x12\n\nread_count\x18\x01 \x01(\x03\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\"U\n\rAudienceBatch\x12.\n\tcustomers\x18\x01 \x03(\x0b\x32\x1b.dangol.v1.AudienceCustomer\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"y\n\x10\x41udienceCustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\"\n\x07reasons\x18\x05 \x03(\x0b\x32\x11.dangol.v1.Reason\"\xf4\x01\n\x0f\x41udienceSummary\x12\x17\n\x0f\x63\x61ndidate_count\x18\x01 \x01(\x03\x12\x18\n\x10\x63onsidered_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x66ound_count\x18\x03 \x01(\x03\x12\x30\n\x0fleft_out_counts\x18\x04 \x03(\x0b\x32\x17.dangol.v1.LeftOutCount\x12.\n\nlists_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\x12!\n\x06served\x18\x07 \x01(\x0b\x32\x11.dangol.v1.Served\"A\n\x0cLeftOutCount\x12\"\n\x04rule\x18\x01 \x01(\x0e\x32\x14.dangol.v1.TraceRule\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x32\x64\n\x0f\x41udienceService\x12Q\n\x0c\x46indAudience\x12\x1e.dangol.v1.FindAudienceRequest\x1a\x1f.dangol.v1.FindAudienceResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/audience_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x03\n\x13\x46indAudienceRequest\x12\x12\n\x08offer_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07item_id\x18\x02 \x01(\tH\x00\x12\x11\n\tplacement\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\x1a\n\rminimal_score\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12!\n\x06rebuys\x18\x07 \x01(\x0e\x32\x11.dangol.v1.Rebuys\x12\x14\n\x0c\x61udience_ids\x18\x08 \x03(\t\x12\x1d\n\x15\x65xcluded_audience_ids\x18\t \x03(\t\x12\x18\n\x10\x63onsent_category\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12-\n\tsend_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0bmaximal_age\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65xplain\x18\x0e \x01(\x08\x12\x14\n\x0cresume_token\x18\x0f \x01(\tB\t\n\x07subjectB\x10\n\x0e_minimal_score\"\xac\x01\n\x14\x46indAudienceResponse\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.dangol.v1.AudienceProgressH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.dangol.v1.AudienceBatchH\x00\x12-\n\x07summary\x18\x03 \x01(\x0b\x32\x1a.dangol.v1.AudienceSummaryH\x00\x42\t\n\x07\x63ontent\">\n\x10\x41udienceProgress\x12\x12\n\nread_count\x18\x01 \x01(\x03\x12\x16\n\x0e\x63ustomer_count\x18\x02 \x01(\x03\"U\n\rAudienceBatch\x12.\n\tcustomers\x18\x01 \x03(\x0b\x32\x1b.dangol.v1.AudienceCustomer\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"y\n\x10\x41udienceCustomer\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\"\n\x07reasons\x18\x05 \x03(\x0b\x32\x11.dangol.v1.Reason\"\xf4\x01\n\x0f\x41udienceSummary\x12\x17\n\x0f\x63\x61ndidate_count\x18\x01 \x01(\x03\x12\x18\n\x10\x63onsidered_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x66ound_count\x18\x03 \x01(\x03\x12\x30\n\x0fleft_out_counts\x18\x04 \x03(\x0b\x32\x17.dangol.v1.LeftOutCount\x12.\n\nlists_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\x12!\n\x06served\x18\x07 \x01(\x0b\x32\x11.dangol.v1.Served\"A\n\x0cLeftOutCount\x12\"\n\x04rule\x18\x01 \x01(\x0e\x32\x14.dangol.v1.TraceRule\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x32\x83\x01\n\x0f\x41udienceService\x12p\n\x0c\x46indAudience\x12\x1e.dangol.v1.FindAudienceRequest\x1a\x1f.dangol.v1.FindAudienceResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/audiences:find:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.audience_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINDAUDIENCEREQUEST']._serialized_start=169
-  _globals['_FINDAUDIENCEREQUEST']._serialized_end=604
-  _globals['_FINDAUDIENCERESPONSE']._serialized_start=607
-  _globals['_FINDAUDIENCERESPONSE']._serialized_end=779
-  _globals['_AUDIENCEPROGRESS']._serialized_start=781
-  _globals['_AUDIENCEPROGRESS']._serialized_end=843
-  _globals['_AUDIENCEBATCH']._serialized_start=845
-  _globals['_AUDIENCEBATCH']._serialized_end=930
-  _globals['_AUDIENCECUSTOMER']._serialized_start=932
-  _globals['_AUDIENCECUSTOMER']._serialized_end=1053
-  _globals['_AUDIENCESUMMARY']._serialized_start=1056
-  _globals['_AUDIENCESUMMARY']._serialized_end=1300
-  _globals['_LEFTOUTCOUNT']._serialized_start=1302
-  _globals['_LEFTOUTCOUNT']._serialized_end=1367
-  _globals['_AUDIENCESERVICE']._serialized_start=1369
-  _globals['_AUDIENCESERVICE']._serialized_end=1469
+  _globals['_AUDIENCESERVICE'].methods_by_name['FindAudience']._loaded_options = None
+  _globals['_AUDIENCESERVICE'].methods_by_name['FindAudience']._serialized_options = b'\202\323\344\223\002\027\"\022/v1/audiences:find:\001*'
+  _globals['_FINDAUDIENCEREQUEST']._serialized_start=199
+  _globals['_FINDAUDIENCEREQUEST']._serialized_end=634
+  _globals['_FINDAUDIENCERESPONSE']._serialized_start=637
+  _globals['_FINDAUDIENCERESPONSE']._serialized_end=809
+  _globals['_AUDIENCEPROGRESS']._serialized_start=811
+  _globals['_AUDIENCEPROGRESS']._serialized_end=873
+  _globals['_AUDIENCEBATCH']._serialized_start=875
+  _globals['_AUDIENCEBATCH']._serialized_end=960
+  _globals['_AUDIENCECUSTOMER']._serialized_start=962
+  _globals['_AUDIENCECUSTOMER']._serialized_end=1083
+  _globals['_AUDIENCESUMMARY']._serialized_start=1086
+  _globals['_AUDIENCESUMMARY']._serialized_end=1330
+  _globals['_LEFTOUTCOUNT']._serialized_start=1332
+  _globals['_LEFTOUTCOUNT']._serialized_end=1397
+  _globals['_AUDIENCESERVICE']._serialized_start=1400
+  _globals['_AUDIENCESERVICE']._serialized_end=1531
 # @@protoc_insertion_point(module_scope)

@@ -24,44 +24,55 @@ _sym_db = _symbol_database.Default()
 
 from dangol.v1 import customer_pb2 as dangol_dot_v1_dot_customer__pb2
 from dangol.v1 import offer_service_pb2 as dangol_dot_v1_dot_offer__service__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/customer_service.proto\x12\tdangol.v1\x1a\x18\x64\x61ngol/v1/customer.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x16UpsertCustomersRequest\x12&\n\tcustomers\x18\x01 \x03(\x0b\x32\x13.dangol.v1.Customer\"E\n\x17UpsertCustomersResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x02 \x01(\x05\"a\n\x12GetCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"\x88\x02\n\x13GetCustomerResponse\x12%\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x13.dangol.v1.Customer\x12-\n\rrecent_events\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RecentEvent\x12 \n\x06slates\x18\x03 \x03(\x0b\x32\x10.dangol.v1.Slate\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cidentity_ids\x18\x05 \x03(\t\x12#\n\x07outlook\x18\x06 \x01(\x0b\x32\x12.dangol.v1.Outlook\x12\'\n\x06pushes\x18\n \x03(\x0b\x32\x17.dangol.v1.CustomerPush\"\xbf\x01\n\x0c\x43ustomerPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\x0f\n\x07trigger\x18\x02 \x01(\t\x12\x16\n\x0emotive_item_id\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12#\n\x05state\x18\x05 \x01(\x0e\x32\x14.dangol.v1.PushState\x12.\n\nstate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xb8\x01\n\x07Outlook\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x15\n\rrecency_score\x18\x02 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x03 \x01(\x05\x12\x16\n\x0emonetary_score\x18\x04 \x01(\x05\x12\x12\n\nchurn_risk\x18\x05 \x01(\x01\x12\r\n\x05value\x18\x06 \x01(\x01\x12\x31\n\rpurchase_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x15LinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\".\n\x16LinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"A\n\x17UnlinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\"0\n\x18UnlinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"+\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"s\n\x15\x45raseCustomerResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12.\n\nerase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eidentity_count\x18\x03 \x01(\x05\"\x88\x01\n\x0bRecentEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x12\n\nitem_title\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*l\n\tPushState\x12\x1a\n\x16PUSH_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12PUSH_STATE_WAITING\x10\x01\x12\x13\n\x0fPUSH_STATE_SENT\x10\x02\x12\x16\n\x12PUSH_STATE_DROPPED\x10\x03\x32\xc1\x03\n\x0f\x43ustomerService\x12X\n\x0fUpsertCustomers\x12!.dangol.v1.UpsertCustomersRequest\x1a\".dangol.v1.UpsertCustomersResponse\x12L\n\x0bGetCustomer\x12\x1d.dangol.v1.GetCustomerRequest\x1a\x1e.dangol.v1.GetCustomerResponse\x12U\n\x0eLinkIdentities\x12 .dangol.v1.LinkIdentitiesRequest\x1a!.dangol.v1.LinkIdentitiesResponse\x12[\n\x10UnlinkIdentities\x12\".dangol.v1.UnlinkIdentitiesRequest\x1a#.dangol.v1.UnlinkIdentitiesResponse\x12R\n\rEraseCustomer\x12\x1f.dangol.v1.EraseCustomerRequest\x1a .dangol.v1.EraseCustomerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n dangol/v1/customer_service.proto\x12\tdangol.v1\x1a\x18\x64\x61ngol/v1/customer.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x16UpsertCustomersRequest\x12&\n\tcustomers\x18\x01 \x03(\x0b\x32\x13.dangol.v1.Customer\"E\n\x17UpsertCustomersResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x02 \x01(\x05\"a\n\x12GetCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\"\x88\x02\n\x13GetCustomerResponse\x12%\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x13.dangol.v1.Customer\x12-\n\rrecent_events\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RecentEvent\x12 \n\x06slates\x18\x03 \x03(\x0b\x32\x10.dangol.v1.Slate\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x14\n\x0cidentity_ids\x18\x05 \x03(\t\x12#\n\x07outlook\x18\x06 \x01(\x0b\x32\x12.dangol.v1.Outlook\x12\'\n\x06pushes\x18\n \x03(\x0b\x32\x17.dangol.v1.CustomerPush\"\xbf\x01\n\x0c\x43ustomerPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\x0f\n\x07trigger\x18\x02 \x01(\t\x12\x16\n\x0emotive_item_id\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12#\n\x05state\x18\x05 \x01(\x0e\x32\x14.dangol.v1.PushState\x12.\n\nstate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xb8\x01\n\x07Outlook\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x15\n\rrecency_score\x18\x02 \x01(\x05\x12\x17\n\x0f\x66requency_score\x18\x03 \x01(\x05\x12\x16\n\x0emonetary_score\x18\x04 \x01(\x05\x12\x12\n\nchurn_risk\x18\x05 \x01(\x01\x12\r\n\x05value\x18\x06 \x01(\x01\x12\x31\n\rpurchase_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x15LinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\".\n\x16LinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"A\n\x17UnlinkIdentitiesRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x11\n\talias_ids\x18\x02 \x03(\t\"0\n\x18UnlinkIdentitiesResponse\x12\x14\n\x0cidentity_ids\x18\x01 \x03(\t\"+\n\x14\x45raseCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"s\n\x15\x45raseCustomerResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12.\n\nerase_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eidentity_count\x18\x03 \x01(\x05\"\x88\x01\n\x0bRecentEvent\x12\x12\n\nevent_type\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x12\n\nitem_title\x18\x03 \x01(\t\x12\x10\n\x08offer_id\x18\x04 \x01(\t\x12.\n\nevent_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*l\n\tPushState\x12\x1a\n\x16PUSH_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12PUSH_STATE_WAITING\x10\x01\x12\x13\n\x0fPUSH_STATE_SENT\x10\x02\x12\x16\n\x12PUSH_STATE_DROPPED\x10\x03\x32\xa8\x05\n\x0f\x43ustomerService\x12y\n\x0fUpsertCustomers\x12!.dangol.v1.UpsertCustomersRequest\x1a\".dangol.v1.UpsertCustomersResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/customers:upsert:\x01*\x12q\n\x0bGetCustomer\x12\x1d.dangol.v1.GetCustomerRequest\x1a\x1e.dangol.v1.GetCustomerResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x12\x8c\x01\n\x0eLinkIdentities\x12 .dangol.v1.LinkIdentitiesRequest\x1a!.dangol.v1.LinkIdentitiesResponse\"5\x82\xd3\xe4\x93\x02/\"*/v1/customers/{customer_id}:linkIdentities:\x01*\x12\x94\x01\n\x10UnlinkIdentities\x12\".dangol.v1.UnlinkIdentitiesRequest\x1a#.dangol.v1.UnlinkIdentitiesResponse\"7\x82\xd3\xe4\x93\x02\x31\",/v1/customers/{customer_id}:unlinkIdentities:\x01*\x12\x80\x01\n\rEraseCustomer\x12\x1f.dangol.v1.EraseCustomerRequest\x1a .dangol.v1.EraseCustomerResponse\",\x82\xd3\xe4\x93\x02&\"!/v1/customers/{customer_id}:erase:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.customer_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUSHSTATE']._serialized_start=1552
-  _globals['_PUSHSTATE']._serialized_end=1660
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=137
-  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=201
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=203
-  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=272
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=274
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=371
-  _globals['_GETCUSTOMERRESPONSE']._serialized_start=374
-  _globals['_GETCUSTOMERRESPONSE']._serialized_end=638
-  _globals['_CUSTOMERPUSH']._serialized_start=641
-  _globals['_CUSTOMERPUSH']._serialized_end=832
-  _globals['_OUTLOOK']._serialized_start=835
-  _globals['_OUTLOOK']._serialized_end=1019
-  _globals['_LINKIDENTITIESREQUEST']._serialized_start=1021
-  _globals['_LINKIDENTITIESREQUEST']._serialized_end=1084
-  _globals['_LINKIDENTITIESRESPONSE']._serialized_start=1086
-  _globals['_LINKIDENTITIESRESPONSE']._serialized_end=1132
-  _globals['_UNLINKIDENTITIESREQUEST']._serialized_start=1134
-  _globals['_UNLINKIDENTITIESREQUEST']._serialized_end=1199
-  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_start=1201
-  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_end=1249
-  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1251
-  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1294
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1296
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1411
-  _globals['_RECENTEVENT']._serialized_start=1414
-  _globals['_RECENTEVENT']._serialized_end=1550
-  _globals['_CUSTOMERSERVICE']._serialized_start=1663
-  _globals['_CUSTOMERSERVICE']._serialized_end=2112
+  _globals['_CUSTOMERSERVICE'].methods_by_name['UpsertCustomers']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['UpsertCustomers']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/customers:upsert:\001*'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['GetCustomer']._serialized_options = b'\202\323\344\223\002\035\022\033/v1/customers/{customer_id}'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['LinkIdentities']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['LinkIdentities']._serialized_options = b'\202\323\344\223\002/\"*/v1/customers/{customer_id}:linkIdentities:\001*'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['UnlinkIdentities']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['UnlinkIdentities']._serialized_options = b'\202\323\344\223\0021\",/v1/customers/{customer_id}:unlinkIdentities:\001*'
+  _globals['_CUSTOMERSERVICE'].methods_by_name['EraseCustomer']._loaded_options = None
+  _globals['_CUSTOMERSERVICE'].methods_by_name['EraseCustomer']._serialized_options = b'\202\323\344\223\002&\"!/v1/customers/{customer_id}:erase:\001*'
+  _globals['_PUSHSTATE']._serialized_start=1582
+  _globals['_PUSHSTATE']._serialized_end=1690
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_start=167
+  _globals['_UPSERTCUSTOMERSREQUEST']._serialized_end=231
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_start=233
+  _globals['_UPSERTCUSTOMERSRESPONSE']._serialized_end=302
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=304
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=401
+  _globals['_GETCUSTOMERRESPONSE']._serialized_start=404
+  _globals['_GETCUSTOMERRESPONSE']._serialized_end=668
+  _globals['_CUSTOMERPUSH']._serialized_start=671
+  _globals['_CUSTOMERPUSH']._serialized_end=862
+  _globals['_OUTLOOK']._serialized_start=865
+  _globals['_OUTLOOK']._serialized_end=1049
+  _globals['_LINKIDENTITIESREQUEST']._serialized_start=1051
+  _globals['_LINKIDENTITIESREQUEST']._serialized_end=1114
+  _globals['_LINKIDENTITIESRESPONSE']._serialized_start=1116
+  _globals['_LINKIDENTITIESRESPONSE']._serialized_end=1162
+  _globals['_UNLINKIDENTITIESREQUEST']._serialized_start=1164
+  _globals['_UNLINKIDENTITIESREQUEST']._serialized_end=1229
+  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_start=1231
+  _globals['_UNLINKIDENTITIESRESPONSE']._serialized_end=1279
+  _globals['_ERASECUSTOMERREQUEST']._serialized_start=1281
+  _globals['_ERASECUSTOMERREQUEST']._serialized_end=1324
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_start=1326
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=1441
+  _globals['_RECENTEVENT']._serialized_start=1444
+  _globals['_RECENTEVENT']._serialized_end=1580
+  _globals['_CUSTOMERSERVICE']._serialized_start=1693
+  _globals['_CUSTOMERSERVICE']._serialized_end=2373
 # @@protoc_insertion_point(module_scope)

@@ -23,23 +23,26 @@ _sym_db = _symbol_database.Default()
 
 
 from dangol.v1 import event_pb2 as dangol_dot_v1_dot_event__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/event_service.proto\x12\tdangol.v1\x1a\x15\x64\x61ngol/v1/event.proto\"7\n\x13RecordEventsRequest\x12 \n\x06\x65vents\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Event\"]\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x03 \x01(\x05\"7\n\x13StreamEventsRequest\x12 \n\x06\x65vents\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Event\"]\n\x14StreamEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x03 \x01(\x05\x32\xb4\x01\n\x0c\x45ventService\x12O\n\x0cRecordEvents\x12\x1e.dangol.v1.RecordEventsRequest\x1a\x1f.dangol.v1.RecordEventsResponse\x12S\n\x0cStreamEvents\x12\x1e.dangol.v1.StreamEventsRequest\x1a\x1f.dangol.v1.StreamEventsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/event_service.proto\x12\tdangol.v1\x1a\x15\x64\x61ngol/v1/event.proto\x1a\x1cgoogle/api/annotations.proto\"7\n\x13RecordEventsRequest\x12 \n\x06\x65vents\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Event\"]\n\x14RecordEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x03 \x01(\x05\"7\n\x13StreamEventsRequest\x12 \n\x06\x65vents\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Event\"]\n\x14StreamEventsResponse\x12\x16\n\x0erecorded_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x65rased_count\x18\x03 \x01(\x05\x32\xd2\x01\n\x0c\x45ventService\x12m\n\x0cRecordEvents\x12\x1e.dangol.v1.RecordEventsRequest\x1a\x1f.dangol.v1.RecordEventsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/events:record:\x01*\x12S\n\x0cStreamEvents\x12\x1e.dangol.v1.StreamEventsRequest\x1a\x1f.dangol.v1.StreamEventsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=67
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=122
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=124
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=217
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=219
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=274
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=276
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=369
-  _globals['_EVENTSERVICE']._serialized_start=372
-  _globals['_EVENTSERVICE']._serialized_end=552
+  _globals['_EVENTSERVICE'].methods_by_name['RecordEvents']._loaded_options = None
+  _globals['_EVENTSERVICE'].methods_by_name['RecordEvents']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/events:record:\001*'
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=97
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=152
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=154
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=247
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=249
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=304
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=306
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=399
+  _globals['_EVENTSERVICE']._serialized_start=402
+  _globals['_EVENTSERVICE']._serialized_end=612
 # @@protoc_insertion_point(module_scope)

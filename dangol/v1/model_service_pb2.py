@@ -22,46 +22,59 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/model_service.proto\x12\tdangol.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n\x15GetServedModelRequest\"U\n\x16GetServedModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\"\x18\n\x16ListGenerationsRequest\"E\n\x17ListGenerationsResponse\x12*\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x15.dangol.v1.Generation\";\n\x13PromoteModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"A\n\x14PromoteModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\"\x16\n\x14RollBackModelRequest\"B\n\x15RollBackModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\")\n\x10HoldModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\">\n\x11HoldModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\",\n\x13ReleaseModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"A\n\x14ReleaseModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\"\x89\x02\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x16\n\x0e\x63ustomer_count\x18\x03 \x01(\x03\x12\x30\n\x0cpublish_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.dangol.v1.GenerationState\x12,\n\x0cgate_verdict\x18\x06 \x01(\x0e\x32\x16.dangol.v1.GateVerdict\x12-\n\thold_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8a\x01\n\x0fGenerationState\x12 \n\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18GENERATION_STATE_WRITING\x10\x01\x12\x19\n\x15GENERATION_STATE_LIVE\x10\x02\x12\x1c\n\x18GENERATION_STATE_RETIRED\x10\x03*x\n\x0bGateVerdict\x12\x1c\n\x18GATE_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14GATE_VERDICT_UNASKED\x10\x01\x12\x17\n\x13GATE_VERDICT_PASSED\x10\x02\x12\x18\n\x14GATE_VERDICT_REFUSED\x10\x03\x32\xfd\x03\n\x0cModelService\x12U\n\x0eGetServedModel\x12 .dangol.v1.GetServedModelRequest\x1a!.dangol.v1.GetServedModelResponse\x12X\n\x0fListGenerations\x12!.dangol.v1.ListGenerationsRequest\x1a\".dangol.v1.ListGenerationsResponse\x12O\n\x0cPromoteModel\x12\x1e.dangol.v1.PromoteModelRequest\x1a\x1f.dangol.v1.PromoteModelResponse\x12R\n\rRollBackModel\x12\x1f.dangol.v1.RollBackModelRequest\x1a .dangol.v1.RollBackModelResponse\x12\x46\n\tHoldModel\x12\x1b.dangol.v1.HoldModelRequest\x1a\x1c.dangol.v1.HoldModelResponse\x12O\n\x0cReleaseModel\x12\x1e.dangol.v1.ReleaseModelRequest\x1a\x1f.dangol.v1.ReleaseModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/model_service.proto\x12\tdangol.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n\x15GetServedModelRequest\"U\n\x16GetServedModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\"\x18\n\x16ListGenerationsRequest\"E\n\x17ListGenerationsResponse\x12*\n\x0bgenerations\x18\x01 \x03(\x0b\x32\x15.dangol.v1.Generation\";\n\x13PromoteModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"A\n\x14PromoteModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\"\x16\n\x14RollBackModelRequest\"B\n\x15RollBackModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\")\n\x10HoldModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\">\n\x11HoldModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\",\n\x13ReleaseModelRequest\x12\x15\n\rmodel_version\x18\x01 \x01(\t\"A\n\x14ReleaseModelResponse\x12)\n\ngeneration\x18\x01 \x01(\x0b\x32\x15.dangol.v1.Generation\"\x89\x02\n\nGeneration\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x16\n\x0e\x63ustomer_count\x18\x03 \x01(\x03\x12\x30\n\x0cpublish_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.dangol.v1.GenerationState\x12,\n\x0cgate_verdict\x18\x06 \x01(\x0e\x32\x16.dangol.v1.GateVerdict\x12-\n\thold_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8a\x01\n\x0fGenerationState\x12 \n\x1cGENERATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18GENERATION_STATE_WRITING\x10\x01\x12\x19\n\x15GENERATION_STATE_LIVE\x10\x02\x12\x1c\n\x18GENERATION_STATE_RETIRED\x10\x03*x\n\x0bGateVerdict\x12\x1c\n\x18GATE_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14GATE_VERDICT_UNASKED\x10\x01\x12\x17\n\x13GATE_VERDICT_PASSED\x10\x02\x12\x18\n\x14GATE_VERDICT_REFUSED\x10\x03\x32\xd9\x05\n\x0cModelService\x12n\n\x0eGetServedModel\x12 .dangol.v1.GetServedModelRequest\x1a!.dangol.v1.GetServedModelResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/servedModel\x12q\n\x0fListGenerations\x12!.dangol.v1.ListGenerationsRequest\x1a\".dangol.v1.ListGenerationsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/generations\x12~\n\x0cPromoteModel\x12\x1e.dangol.v1.PromoteModelRequest\x1a\x1f.dangol.v1.PromoteModelResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/models/{model_version}:promote:\x01*\x12r\n\rRollBackModel\x12\x1f.dangol.v1.RollBackModelRequest\x1a .dangol.v1.RollBackModelResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/models:rollBack:\x01*\x12r\n\tHoldModel\x12\x1b.dangol.v1.HoldModelRequest\x1a\x1c.dangol.v1.HoldModelResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/v1/models/{model_version}:hold:\x01*\x12~\n\x0cReleaseModel\x12\x1e.dangol.v1.ReleaseModelRequest\x1a\x1f.dangol.v1.ReleaseModelResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/v1/models/{model_version}:release:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.model_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATIONSTATE']._serialized_start=995
-  _globals['_GENERATIONSTATE']._serialized_end=1133
-  _globals['_GATEVERDICT']._serialized_start=1135
-  _globals['_GATEVERDICT']._serialized_end=1255
-  _globals['_GETSERVEDMODELREQUEST']._serialized_start=77
-  _globals['_GETSERVEDMODELREQUEST']._serialized_end=100
-  _globals['_GETSERVEDMODELRESPONSE']._serialized_start=102
-  _globals['_GETSERVEDMODELRESPONSE']._serialized_end=187
-  _globals['_LISTGENERATIONSREQUEST']._serialized_start=189
-  _globals['_LISTGENERATIONSREQUEST']._serialized_end=213
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=215
-  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=284
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=286
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=345
-  _globals['_PROMOTEMODELRESPONSE']._serialized_start=347
-  _globals['_PROMOTEMODELRESPONSE']._serialized_end=412
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=414
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=436
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=438
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=504
-  _globals['_HOLDMODELREQUEST']._serialized_start=506
-  _globals['_HOLDMODELREQUEST']._serialized_end=547
-  _globals['_HOLDMODELRESPONSE']._serialized_start=549
-  _globals['_HOLDMODELRESPONSE']._serialized_end=611
-  _globals['_RELEASEMODELREQUEST']._serialized_start=613
-  _globals['_RELEASEMODELREQUEST']._serialized_end=657
-  _globals['_RELEASEMODELRESPONSE']._serialized_start=659
-  _globals['_RELEASEMODELRESPONSE']._serialized_end=724
-  _globals['_GENERATION']._serialized_start=727
-  _globals['_GENERATION']._serialized_end=992
-  _globals['_MODELSERVICE']._serialized_start=1258
-  _globals['_MODELSERVICE']._serialized_end=1767
+  _globals['_MODELSERVICE'].methods_by_name['GetServedModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['GetServedModel']._serialized_options = b'\202\323\344\223\002\021\022\017/v1/servedModel'
+  _globals['_MODELSERVICE'].methods_by_name['ListGenerations']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ListGenerations']._serialized_options = b'\202\323\344\223\002\021\022\017/v1/generations'
+  _globals['_MODELSERVICE'].methods_by_name['PromoteModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['PromoteModel']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/models/{model_version}:promote:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['RollBackModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['RollBackModel']._serialized_options = b'\202\323\344\223\002\030\"\023/v1/models:rollBack:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['HoldModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['HoldModel']._serialized_options = b'\202\323\344\223\002$\"\037/v1/models/{model_version}:hold:\001*'
+  _globals['_MODELSERVICE'].methods_by_name['ReleaseModel']._loaded_options = None
+  _globals['_MODELSERVICE'].methods_by_name['ReleaseModel']._serialized_options = b'\202\323\344\223\002\'\"\"/v1/models/{model_version}:release:\001*'
+  _globals['_GENERATIONSTATE']._serialized_start=1025
+  _globals['_GENERATIONSTATE']._serialized_end=1163
+  _globals['_GATEVERDICT']._serialized_start=1165
+  _globals['_GATEVERDICT']._serialized_end=1285
+  _globals['_GETSERVEDMODELREQUEST']._serialized_start=107
+  _globals['_GETSERVEDMODELREQUEST']._serialized_end=130
+  _globals['_GETSERVEDMODELRESPONSE']._serialized_start=132
+  _globals['_GETSERVEDMODELRESPONSE']._serialized_end=217
+  _globals['_LISTGENERATIONSREQUEST']._serialized_start=219
+  _globals['_LISTGENERATIONSREQUEST']._serialized_end=243
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_start=245
+  _globals['_LISTGENERATIONSRESPONSE']._serialized_end=314
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=316
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=375
+  _globals['_PROMOTEMODELRESPONSE']._serialized_start=377
+  _globals['_PROMOTEMODELRESPONSE']._serialized_end=442
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=444
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=466
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=468
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=534
+  _globals['_HOLDMODELREQUEST']._serialized_start=536
+  _globals['_HOLDMODELREQUEST']._serialized_end=577
+  _globals['_HOLDMODELRESPONSE']._serialized_start=579
+  _globals['_HOLDMODELRESPONSE']._serialized_end=641
+  _globals['_RELEASEMODELREQUEST']._serialized_start=643
+  _globals['_RELEASEMODELREQUEST']._serialized_end=687
+  _globals['_RELEASEMODELRESPONSE']._serialized_start=689
+  _globals['_RELEASEMODELRESPONSE']._serialized_end=754
+  _globals['_GENERATION']._serialized_start=757
+  _globals['_GENERATION']._serialized_end=1022
+  _globals['_MODELSERVICE']._serialized_start=1288
+  _globals['_MODELSERVICE']._serialized_end=2017
 # @@protoc_insertion_point(module_scope)

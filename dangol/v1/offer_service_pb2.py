@@ -23,72 +23,83 @@ _sym_db = _symbol_database.Default()
 
 
 from dangol.v1 import catalog_pb2 as dangol_dot_v1_dot_catalog__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/offer_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x16RecommendOffersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x18\n\x10\x63ontext_item_ids\x18\x05 \x03(\t\x12\x19\n\x11\x65xcluded_item_ids\x18\x06 \x03(\t\x12\x1a\n\x12\x65xcluded_offer_ids\x18\x07 \x03(\t\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x11\n\ttime_zone\x18\n \x01(\t\x12\x10\n\x08language\x18\x0b \x01(\t\x12\x1a\n\x12\x63onsent_categories\x18\x0c \x03(\t\x12\x17\n\x0ftrace_offer_ids\x18\r \x03(\t\"^\n\x17RecommendOffersResponse\x12 \n\x06slates\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Slate\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"\x84\x02\n\x1b\x42\x61tchRecommendOffersRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x11\n\tplacement\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x19\n\x11\x65xcluded_item_ids\x18\x05 \x03(\t\x12\x1a\n\x12\x65xcluded_offer_ids\x18\x06 \x03(\t\x12\x0f\n\x07segment\x18\x07 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12\x11\n\ttime_zone\x18\t \x01(\t\x12\x10\n\x08language\x18\n \x01(\t\x12\x1a\n\x12\x63onsent_categories\x18\x0b \x03(\t\"t\n\x1c\x42\x61tchRecommendOffersResponse\x12\x31\n\x0f\x63ustomer_slates\x18\x01 \x03(\x0b\x32\x18.dangol.v1.CustomerSlate\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"U\n\x1cStreamRecommendOffersRequest\x12\x35\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32&.dangol.v1.BatchRecommendOffersRequest\"W\n\x1dStreamRecommendOffersResponse\x12\x36\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\'.dangol.v1.BatchRecommendOffersResponse\"E\n\rCustomerSlate\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x1f\n\x05slate\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Slate\"=\n\x17ListSimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"c\n\x18ListSimilarItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.dangol.v1.RankedItem\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"J\n\x10RankItemsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x0f\n\x07segment\x18\x03 \x01(\t\"\\\n\x11RankItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.dangol.v1.RankedItem\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"\x80\x01\n\x18PreviewPlacementsRequest\x12(\n\nplacements\x18\x01 \x03(\x0b\x32\x14.dangol.v1.Placement\x12\x14\n\x0c\x63ustomer_ids\x18\x02 \x03(\t\x12\x13\n\x0bsample_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\"\x97\x01\n\x19PreviewPlacementsResponse\x12-\n\x08previews\x18\x01 \x03(\x0b\x32\x1b.dangol.v1.PlacementPreview\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\x12(\n\nplacements\x18\x03 \x03(\x0b\x32\x14.dangol.v1.Placement\"n\n\x10PlacementPreview\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12!\n\x07\x63urrent\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Slate\x12\"\n\x08proposed\x18\x03 \x01(\x0b\x32\x10.dangol.v1.Slate\"\x90\x01\n\x05Slate\x12\x11\n\tplacement\x18\x01 \x01(\t\x12&\n\x06offers\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RankedOffer\x12%\n\x06traces\x18\x03 \x03(\x0b\x32\x15.dangol.v1.OfferTrace\x12%\n\x08\x65xposure\x18\x04 \x01(\x0b\x32\x13.dangol.v1.Exposure\".\n\x08\x45xposure\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\"f\n\nOfferTrace\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\"\n\x04rule\x18\x03 \x01(\x0e\x32\x14.dangol.v1.TraceRule\x12\x14\n\x0creached_rank\x18\x04 \x01(\x05\"\xb8\x03\n\x0bRankedOffer\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08offer_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\x12\"\n\x07reasons\x18\x06 \x03(\x0b\x32\x11.dangol.v1.Reason\x12\x1f\n\x05terms\x18\x07 \x01(\x0b\x32\x10.dangol.v1.Terms\x12\x12\n\nitem_title\x18\x08 \x01(\t\x12\x31\n\x0erepresentation\x18\t \x01(\x0b\x32\x19.dangol.v1.Representation\x12#\n\x07\x66\x61\x63tors\x18\n \x01(\x0b\x32\x12.dangol.v1.Factors\x12-\n\rapplied_rules\x18\x0b \x03(\x0e\x32\x16.dangol.v1.AppliedRule\x12\x0b\n\x03\x61rm\x18\x0c \x01(\t\x12\x1d\n\x15selection_probability\x18\r \x01(\x01\x12\x31\n\x0f\x65vidence_shares\x18\x0e \x03(\x0b\x32\x18.dangol.v1.EvidenceShare\x12\x1b\n\x13\x63ollaborative_score\x18\x0f \x01(\x01\"/\n\rEvidenceShare\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"L\n\x07\x46\x61\x63tors\x12\x12\n\npropensity\x18\x01 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x01\x12\r\n\x05value\x18\x03 \x01(\x01\x12\r\n\x05lever\x18\x04 \x01(\x01\"r\n\nRankedItem\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12\"\n\x07reasons\x18\x04 \x03(\x0b\x32\x11.dangol.v1.Reason\x12\x12\n\nitem_title\x18\x05 \x01(\t\"H\n\x06Reason\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.dangol.v1.ReasonCode\x12\x19\n\x11\x65vidence_item_ids\x18\x02 \x03(\t\"\xa9\x01\n\x05Terms\x12\x1f\n\x05price\x18\x01 \x01(\x0b\x32\x10.dangol.v1.Money\x12*\n\x10\x64iscounted_price\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Money\x12%\n\x08\x64iscount\x18\x03 \x01(\x0b\x32\x13.dangol.v1.Discount\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x80\x01\n\x06Served\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12%\n\x08\x66\x61llback\x18\x05 \x01(\x0e\x32\x13.dangol.v1.Fallback*\xbc\x02\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19REASON_CODE_BOUGHT_BEFORE\x10\x01\x12\x16\n\x12REASON_CODE_BOUGHT\x10\x02\x12\x16\n\x12REASON_CODE_VIEWED\x10\x03\x12.\n*REASON_CODE_POPULAR_WITH_SIMILAR_CUSTOMERS\x10\x04\x12\"\n\x1eREASON_CODE_POPULAR_IN_SEGMENT\x10\x05\x12\x17\n\x13REASON_CODE_POPULAR\x10\x06\x12!\n\x1dREASON_CODE_GOES_WITH_CONTEXT\x10\x07\x12\x18\n\x14REASON_CODE_CAMPAIGN\x10\x08\x12\x18\n\x14REASON_CODE_FALLBACK\x10\t*\xb2\x01\n\x0b\x41ppliedRule\x12\x1c\n\x18\x41PPLIED_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41PPLIED_RULE_PINNED\x10\x01\x12\x19\n\x15\x41PPLIED_RULE_PROMOTED\x10\x02\x12\x1c\n\x18\x41PPLIED_RULE_DIVERSIFIED\x10\x03\x12\x18\n\x14\x41PPLIED_RULE_ROTATED\x10\x04\x12\x19\n\x15\x41PPLIED_RULE_EXPLORED\x10\x05*\xf1\x04\n\tTraceRule\x12\x1a\n\x16TRACE_RULE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRACE_RULE_UNKNOWN\x10\x01\x12\x15\n\x11TRACE_RULE_STATUS\x10\x02\x12\x17\n\x13TRACE_RULE_VALIDITY\x10\x03\x12\x1b\n\x17TRACE_RULE_WEEKLY_HOURS\x10\x04\x12\x18\n\x14TRACE_RULE_PLACEMENT\x10\x05\x12\x16\n\x12TRACE_RULE_CHANNEL\x10\x06\x12\x17\n\x13TRACE_RULE_AUDIENCE\x10\x07\x12\x16\n\x12TRACE_RULE_CONSENT\x10\x08\x12\x17\n\x13TRACE_RULE_EXCLUDED\x10\t\x12\x18\n\x14TRACE_RULE_DISMISSED\x10\n\x12\x17\n\x13TRACE_RULE_COOLDOWN\x10\x0b\x12\x1e\n\x1aTRACE_RULE_OTHER_PLACEMENT\x10\x0c\x12\x17\n\x13TRACE_RULE_FALLBACK\x10\r\x12\x14\n\x10TRACE_RULE_ITEMS\x10\x0e\x12\x1a\n\x16TRACE_RULE_OTHER_OFFER\x10\x0f\x12\x18\n\x14TRACE_RULE_OUTRANKED\x10\x10\x12\x1d\n\x19TRACE_RULE_CATEGORY_LIMIT\x10\x11\x12\x15\n\x11TRACE_RULE_BUDGET\x10\x12\x12\x16\n\x12TRACE_RULE_HOLDOUT\x10\x13\x12\x12\n\x0eTRACE_RULE_CAP\x10\x14\x12\x1a\n\x16TRACE_RULE_ELIGIBILITY\x10\x15\x12\x1a\n\x16TRACE_RULE_QUIET_HOURS\x10\x16\x12\x15\n\x11TRACE_RULE_BOUGHT\x10\x17*\xa1\x01\n\x08\x46\x61llback\x12\x18\n\x14\x46\x41LLBACK_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41LLBACK_SHARED_LIST\x10\x01\x12\x1a\n\x16\x46\x41LLBACK_LAST_SNAPSHOT\x10\x02\x12\x17\n\x13\x46\x41LLBACK_NO_BUDGETS\x10\x03\x12\x14\n\x10\x46\x41LLBACK_NO_CAPS\x10\x04\x12\x16\n\x12\x46\x41LLBACK_NO_SHARES\x10\x05\x32\xc6\x04\n\x0cOfferService\x12X\n\x0fRecommendOffers\x12!.dangol.v1.RecommendOffersRequest\x1a\".dangol.v1.RecommendOffersResponse\x12g\n\x14\x42\x61tchRecommendOffers\x12&.dangol.v1.BatchRecommendOffersRequest\x1a\'.dangol.v1.BatchRecommendOffersResponse\x12n\n\x15StreamRecommendOffers\x12\'.dangol.v1.StreamRecommendOffersRequest\x1a(.dangol.v1.StreamRecommendOffersResponse(\x01\x30\x01\x12[\n\x10ListSimilarItems\x12\".dangol.v1.ListSimilarItemsRequest\x1a#.dangol.v1.ListSimilarItemsResponse\x12\x46\n\tRankItems\x12\x1b.dangol.v1.RankItemsRequest\x1a\x1c.dangol.v1.RankItemsResponse\x12^\n\x11PreviewPlacements\x12#.dangol.v1.PreviewPlacementsRequest\x1a$.dangol.v1.PreviewPlacementsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64\x61ngol/v1/offer_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x16RecommendOffersRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x12\n\nplacements\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x18\n\x10\x63ontext_item_ids\x18\x05 \x03(\t\x12\x19\n\x11\x65xcluded_item_ids\x18\x06 \x03(\t\x12\x1a\n\x12\x65xcluded_offer_ids\x18\x07 \x03(\t\x12\x0f\n\x07segment\x18\x08 \x01(\t\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x11\n\ttime_zone\x18\n \x01(\t\x12\x10\n\x08language\x18\x0b \x01(\t\x12\x1a\n\x12\x63onsent_categories\x18\x0c \x03(\t\x12\x17\n\x0ftrace_offer_ids\x18\r \x03(\t\"^\n\x17RecommendOffersResponse\x12 \n\x06slates\x18\x01 \x03(\x0b\x32\x10.dangol.v1.Slate\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"\x84\x02\n\x1b\x42\x61tchRecommendOffersRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x11\n\tplacement\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x19\n\x11\x65xcluded_item_ids\x18\x05 \x03(\t\x12\x1a\n\x12\x65xcluded_offer_ids\x18\x06 \x03(\t\x12\x0f\n\x07segment\x18\x07 \x01(\t\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12\x11\n\ttime_zone\x18\t \x01(\t\x12\x10\n\x08language\x18\n \x01(\t\x12\x1a\n\x12\x63onsent_categories\x18\x0b \x03(\t\"t\n\x1c\x42\x61tchRecommendOffersResponse\x12\x31\n\x0f\x63ustomer_slates\x18\x01 \x03(\x0b\x32\x18.dangol.v1.CustomerSlate\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"U\n\x1cStreamRecommendOffersRequest\x12\x35\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32&.dangol.v1.BatchRecommendOffersRequest\"W\n\x1dStreamRecommendOffersResponse\x12\x36\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\'.dangol.v1.BatchRecommendOffersResponse\"E\n\rCustomerSlate\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x1f\n\x05slate\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Slate\"=\n\x17ListSimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"c\n\x18ListSimilarItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.dangol.v1.RankedItem\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"J\n\x10RankItemsRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\x0f\n\x07segment\x18\x03 \x01(\t\"\\\n\x11RankItemsResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.dangol.v1.RankedItem\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\"\x80\x01\n\x18PreviewPlacementsRequest\x12(\n\nplacements\x18\x01 \x03(\x0b\x32\x14.dangol.v1.Placement\x12\x14\n\x0c\x63ustomer_ids\x18\x02 \x03(\t\x12\x13\n\x0bsample_size\x18\x03 \x01(\x05\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\"\x97\x01\n\x19PreviewPlacementsResponse\x12-\n\x08previews\x18\x01 \x03(\x0b\x32\x1b.dangol.v1.PlacementPreview\x12!\n\x06served\x18\x02 \x01(\x0b\x32\x11.dangol.v1.Served\x12(\n\nplacements\x18\x03 \x03(\x0b\x32\x14.dangol.v1.Placement\"n\n\x10PlacementPreview\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12!\n\x07\x63urrent\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Slate\x12\"\n\x08proposed\x18\x03 \x01(\x0b\x32\x10.dangol.v1.Slate\"\x90\x01\n\x05Slate\x12\x11\n\tplacement\x18\x01 \x01(\t\x12&\n\x06offers\x18\x02 \x03(\x0b\x32\x16.dangol.v1.RankedOffer\x12%\n\x06traces\x18\x03 \x03(\x0b\x32\x15.dangol.v1.OfferTrace\x12%\n\x08\x65xposure\x18\x04 \x01(\x0b\x32\x13.dangol.v1.Exposure\".\n\x08\x45xposure\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61rm\x18\x02 \x01(\t\"f\n\nOfferTrace\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\"\n\x04rule\x18\x03 \x01(\x0e\x32\x14.dangol.v1.TraceRule\x12\x14\n\x0creached_rank\x18\x04 \x01(\x05\"\xb8\x03\n\x0bRankedOffer\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x10\n\x08offer_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x02\x12\"\n\x07reasons\x18\x06 \x03(\x0b\x32\x11.dangol.v1.Reason\x12\x1f\n\x05terms\x18\x07 \x01(\x0b\x32\x10.dangol.v1.Terms\x12\x12\n\nitem_title\x18\x08 \x01(\t\x12\x31\n\x0erepresentation\x18\t \x01(\x0b\x32\x19.dangol.v1.Representation\x12#\n\x07\x66\x61\x63tors\x18\n \x01(\x0b\x32\x12.dangol.v1.Factors\x12-\n\rapplied_rules\x18\x0b \x03(\x0e\x32\x16.dangol.v1.AppliedRule\x12\x0b\n\x03\x61rm\x18\x0c \x01(\t\x12\x1d\n\x15selection_probability\x18\r \x01(\x01\x12\x31\n\x0f\x65vidence_shares\x18\x0e \x03(\x0b\x32\x18.dangol.v1.EvidenceShare\x12\x1b\n\x13\x63ollaborative_score\x18\x0f \x01(\x01\"/\n\rEvidenceShare\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"L\n\x07\x46\x61\x63tors\x12\x12\n\npropensity\x18\x01 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x01\x12\r\n\x05value\x18\x03 \x01(\x01\x12\r\n\x05lever\x18\x04 \x01(\x01\"r\n\nRankedItem\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12\"\n\x07reasons\x18\x04 \x03(\x0b\x32\x11.dangol.v1.Reason\x12\x12\n\nitem_title\x18\x05 \x01(\t\"H\n\x06Reason\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.dangol.v1.ReasonCode\x12\x19\n\x11\x65vidence_item_ids\x18\x02 \x03(\t\"\xa9\x01\n\x05Terms\x12\x1f\n\x05price\x18\x01 \x01(\x0b\x32\x10.dangol.v1.Money\x12*\n\x10\x64iscounted_price\x18\x02 \x01(\x0b\x32\x10.dangol.v1.Money\x12%\n\x08\x64iscount\x18\x03 \x01(\x0b\x32\x13.dangol.v1.Discount\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x80\x01\n\x06Served\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12%\n\x08\x66\x61llback\x18\x05 \x01(\x0e\x32\x13.dangol.v1.Fallback*\xbc\x02\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12\x1d\n\x19REASON_CODE_BOUGHT_BEFORE\x10\x01\x12\x16\n\x12REASON_CODE_BOUGHT\x10\x02\x12\x16\n\x12REASON_CODE_VIEWED\x10\x03\x12.\n*REASON_CODE_POPULAR_WITH_SIMILAR_CUSTOMERS\x10\x04\x12\"\n\x1eREASON_CODE_POPULAR_IN_SEGMENT\x10\x05\x12\x17\n\x13REASON_CODE_POPULAR\x10\x06\x12!\n\x1dREASON_CODE_GOES_WITH_CONTEXT\x10\x07\x12\x18\n\x14REASON_CODE_CAMPAIGN\x10\x08\x12\x18\n\x14REASON_CODE_FALLBACK\x10\t*\xb2\x01\n\x0b\x41ppliedRule\x12\x1c\n\x18\x41PPLIED_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41PPLIED_RULE_PINNED\x10\x01\x12\x19\n\x15\x41PPLIED_RULE_PROMOTED\x10\x02\x12\x1c\n\x18\x41PPLIED_RULE_DIVERSIFIED\x10\x03\x12\x18\n\x14\x41PPLIED_RULE_ROTATED\x10\x04\x12\x19\n\x15\x41PPLIED_RULE_EXPLORED\x10\x05*\xf1\x04\n\tTraceRule\x12\x1a\n\x16TRACE_RULE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRACE_RULE_UNKNOWN\x10\x01\x12\x15\n\x11TRACE_RULE_STATUS\x10\x02\x12\x17\n\x13TRACE_RULE_VALIDITY\x10\x03\x12\x1b\n\x17TRACE_RULE_WEEKLY_HOURS\x10\x04\x12\x18\n\x14TRACE_RULE_PLACEMENT\x10\x05\x12\x16\n\x12TRACE_RULE_CHANNEL\x10\x06\x12\x17\n\x13TRACE_RULE_AUDIENCE\x10\x07\x12\x16\n\x12TRACE_RULE_CONSENT\x10\x08\x12\x17\n\x13TRACE_RULE_EXCLUDED\x10\t\x12\x18\n\x14TRACE_RULE_DISMISSED\x10\n\x12\x17\n\x13TRACE_RULE_COOLDOWN\x10\x0b\x12\x1e\n\x1aTRACE_RULE_OTHER_PLACEMENT\x10\x0c\x12\x17\n\x13TRACE_RULE_FALLBACK\x10\r\x12\x14\n\x10TRACE_RULE_ITEMS\x10\x0e\x12\x1a\n\x16TRACE_RULE_OTHER_OFFER\x10\x0f\x12\x18\n\x14TRACE_RULE_OUTRANKED\x10\x10\x12\x1d\n\x19TRACE_RULE_CATEGORY_LIMIT\x10\x11\x12\x15\n\x11TRACE_RULE_BUDGET\x10\x12\x12\x16\n\x12TRACE_RULE_HOLDOUT\x10\x13\x12\x12\n\x0eTRACE_RULE_CAP\x10\x14\x12\x1a\n\x16TRACE_RULE_ELIGIBILITY\x10\x15\x12\x1a\n\x16TRACE_RULE_QUIET_HOURS\x10\x16\x12\x15\n\x11TRACE_RULE_BOUGHT\x10\x17*\xa1\x01\n\x08\x46\x61llback\x12\x18\n\x14\x46\x41LLBACK_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41LLBACK_SHARED_LIST\x10\x01\x12\x1a\n\x16\x46\x41LLBACK_LAST_SNAPSHOT\x10\x02\x12\x17\n\x13\x46\x41LLBACK_NO_BUDGETS\x10\x03\x12\x14\n\x10\x46\x41LLBACK_NO_CAPS\x10\x04\x12\x16\n\x12\x46\x41LLBACK_NO_SHARES\x10\x05\x32\xf8\x05\n\x0cOfferService\x12y\n\x0fRecommendOffers\x12!.dangol.v1.RecommendOffersRequest\x1a\".dangol.v1.RecommendOffersResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/offers:recommend:\x01*\x12\x8d\x01\n\x14\x42\x61tchRecommendOffers\x12&.dangol.v1.BatchRecommendOffersRequest\x1a\'.dangol.v1.BatchRecommendOffersResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/offers:batchRecommend:\x01*\x12n\n\x15StreamRecommendOffers\x12\'.dangol.v1.StreamRecommendOffersRequest\x1a(.dangol.v1.StreamRecommendOffersResponse(\x01\x30\x01\x12\x85\x01\n\x10ListSimilarItems\x12\".dangol.v1.ListSimilarItemsRequest\x1a#.dangol.v1.ListSimilarItemsResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/items/{item_id}/similarItems\x12\x61\n\tRankItems\x12\x1b.dangol.v1.RankItemsRequest\x1a\x1c.dangol.v1.RankItemsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/items:rank:\x01*\x12\x81\x01\n\x11PreviewPlacements\x12#.dangol.v1.PreviewPlacementsRequest\x1a$.dangol.v1.PreviewPlacementsResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/placements:preview:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.offer_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REASONCODE']._serialized_start=3229
-  _globals['_REASONCODE']._serialized_end=3545
-  _globals['_APPLIEDRULE']._serialized_start=3548
-  _globals['_APPLIEDRULE']._serialized_end=3726
-  _globals['_TRACERULE']._serialized_start=3729
-  _globals['_TRACERULE']._serialized_end=4354
-  _globals['_FALLBACK']._serialized_start=4357
-  _globals['_FALLBACK']._serialized_end=4518
-  _globals['_RECOMMENDOFFERSREQUEST']._serialized_start=103
-  _globals['_RECOMMENDOFFERSREQUEST']._serialized_end=409
-  _globals['_RECOMMENDOFFERSRESPONSE']._serialized_start=411
-  _globals['_RECOMMENDOFFERSRESPONSE']._serialized_end=505
-  _globals['_BATCHRECOMMENDOFFERSREQUEST']._serialized_start=508
-  _globals['_BATCHRECOMMENDOFFERSREQUEST']._serialized_end=768
-  _globals['_BATCHRECOMMENDOFFERSRESPONSE']._serialized_start=770
-  _globals['_BATCHRECOMMENDOFFERSRESPONSE']._serialized_end=886
-  _globals['_STREAMRECOMMENDOFFERSREQUEST']._serialized_start=888
-  _globals['_STREAMRECOMMENDOFFERSREQUEST']._serialized_end=973
-  _globals['_STREAMRECOMMENDOFFERSRESPONSE']._serialized_start=975
-  _globals['_STREAMRECOMMENDOFFERSRESPONSE']._serialized_end=1062
-  _globals['_CUSTOMERSLATE']._serialized_start=1064
-  _globals['_CUSTOMERSLATE']._serialized_end=1133
-  _globals['_LISTSIMILARITEMSREQUEST']._serialized_start=1135
-  _globals['_LISTSIMILARITEMSREQUEST']._serialized_end=1196
-  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_start=1198
-  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_end=1297
-  _globals['_RANKITEMSREQUEST']._serialized_start=1299
-  _globals['_RANKITEMSREQUEST']._serialized_end=1373
-  _globals['_RANKITEMSRESPONSE']._serialized_start=1375
-  _globals['_RANKITEMSRESPONSE']._serialized_end=1467
-  _globals['_PREVIEWPLACEMENTSREQUEST']._serialized_start=1470
-  _globals['_PREVIEWPLACEMENTSREQUEST']._serialized_end=1598
-  _globals['_PREVIEWPLACEMENTSRESPONSE']._serialized_start=1601
-  _globals['_PREVIEWPLACEMENTSRESPONSE']._serialized_end=1752
-  _globals['_PLACEMENTPREVIEW']._serialized_start=1754
-  _globals['_PLACEMENTPREVIEW']._serialized_end=1864
-  _globals['_SLATE']._serialized_start=1867
-  _globals['_SLATE']._serialized_end=2011
-  _globals['_EXPOSURE']._serialized_start=2013
-  _globals['_EXPOSURE']._serialized_end=2059
-  _globals['_OFFERTRACE']._serialized_start=2061
-  _globals['_OFFERTRACE']._serialized_end=2163
-  _globals['_RANKEDOFFER']._serialized_start=2166
-  _globals['_RANKEDOFFER']._serialized_end=2606
-  _globals['_EVIDENCESHARE']._serialized_start=2608
-  _globals['_EVIDENCESHARE']._serialized_end=2655
-  _globals['_FACTORS']._serialized_start=2657
-  _globals['_FACTORS']._serialized_end=2733
-  _globals['_RANKEDITEM']._serialized_start=2735
-  _globals['_RANKEDITEM']._serialized_end=2849
-  _globals['_REASON']._serialized_start=2851
-  _globals['_REASON']._serialized_end=2923
-  _globals['_TERMS']._serialized_start=2926
-  _globals['_TERMS']._serialized_end=3095
-  _globals['_SERVED']._serialized_start=3098
-  _globals['_SERVED']._serialized_end=3226
-  _globals['_OFFERSERVICE']._serialized_start=4521
-  _globals['_OFFERSERVICE']._serialized_end=5103
+  _globals['_OFFERSERVICE'].methods_by_name['RecommendOffers']._loaded_options = None
+  _globals['_OFFERSERVICE'].methods_by_name['RecommendOffers']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/offers:recommend:\001*'
+  _globals['_OFFERSERVICE'].methods_by_name['BatchRecommendOffers']._loaded_options = None
+  _globals['_OFFERSERVICE'].methods_by_name['BatchRecommendOffers']._serialized_options = b'\202\323\344\223\002\036\"\031/v1/offers:batchRecommend:\001*'
+  _globals['_OFFERSERVICE'].methods_by_name['ListSimilarItems']._loaded_options = None
+  _globals['_OFFERSERVICE'].methods_by_name['ListSimilarItems']._serialized_options = b'\202\323\344\223\002\"\022 /v1/items/{item_id}/similarItems'
+  _globals['_OFFERSERVICE'].methods_by_name['RankItems']._loaded_options = None
+  _globals['_OFFERSERVICE'].methods_by_name['RankItems']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/items:rank:\001*'
+  _globals['_OFFERSERVICE'].methods_by_name['PreviewPlacements']._loaded_options = None
+  _globals['_OFFERSERVICE'].methods_by_name['PreviewPlacements']._serialized_options = b'\202\323\344\223\002\033\"\026/v1/placements:preview:\001*'
+  _globals['_REASONCODE']._serialized_start=3259
+  _globals['_REASONCODE']._serialized_end=3575
+  _globals['_APPLIEDRULE']._serialized_start=3578
+  _globals['_APPLIEDRULE']._serialized_end=3756
+  _globals['_TRACERULE']._serialized_start=3759
+  _globals['_TRACERULE']._serialized_end=4384
+  _globals['_FALLBACK']._serialized_start=4387
+  _globals['_FALLBACK']._serialized_end=4548
+  _globals['_RECOMMENDOFFERSREQUEST']._serialized_start=133
+  _globals['_RECOMMENDOFFERSREQUEST']._serialized_end=439
+  _globals['_RECOMMENDOFFERSRESPONSE']._serialized_start=441
+  _globals['_RECOMMENDOFFERSRESPONSE']._serialized_end=535
+  _globals['_BATCHRECOMMENDOFFERSREQUEST']._serialized_start=538
+  _globals['_BATCHRECOMMENDOFFERSREQUEST']._serialized_end=798
+  _globals['_BATCHRECOMMENDOFFERSRESPONSE']._serialized_start=800
+  _globals['_BATCHRECOMMENDOFFERSRESPONSE']._serialized_end=916
+  _globals['_STREAMRECOMMENDOFFERSREQUEST']._serialized_start=918
+  _globals['_STREAMRECOMMENDOFFERSREQUEST']._serialized_end=1003
+  _globals['_STREAMRECOMMENDOFFERSRESPONSE']._serialized_start=1005
+  _globals['_STREAMRECOMMENDOFFERSRESPONSE']._serialized_end=1092
+  _globals['_CUSTOMERSLATE']._serialized_start=1094
+  _globals['_CUSTOMERSLATE']._serialized_end=1163
+  _globals['_LISTSIMILARITEMSREQUEST']._serialized_start=1165
+  _globals['_LISTSIMILARITEMSREQUEST']._serialized_end=1226
+  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_start=1228
+  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_end=1327
+  _globals['_RANKITEMSREQUEST']._serialized_start=1329
+  _globals['_RANKITEMSREQUEST']._serialized_end=1403
+  _globals['_RANKITEMSRESPONSE']._serialized_start=1405
+  _globals['_RANKITEMSRESPONSE']._serialized_end=1497
+  _globals['_PREVIEWPLACEMENTSREQUEST']._serialized_start=1500
+  _globals['_PREVIEWPLACEMENTSREQUEST']._serialized_end=1628
+  _globals['_PREVIEWPLACEMENTSRESPONSE']._serialized_start=1631
+  _globals['_PREVIEWPLACEMENTSRESPONSE']._serialized_end=1782
+  _globals['_PLACEMENTPREVIEW']._serialized_start=1784
+  _globals['_PLACEMENTPREVIEW']._serialized_end=1894
+  _globals['_SLATE']._serialized_start=1897
+  _globals['_SLATE']._serialized_end=2041
+  _globals['_EXPOSURE']._serialized_start=2043
+  _globals['_EXPOSURE']._serialized_end=2089
+  _globals['_OFFERTRACE']._serialized_start=2091
+  _globals['_OFFERTRACE']._serialized_end=2193
+  _globals['_RANKEDOFFER']._serialized_start=2196
+  _globals['_RANKEDOFFER']._serialized_end=2636
+  _globals['_EVIDENCESHARE']._serialized_start=2638
+  _globals['_EVIDENCESHARE']._serialized_end=2685
+  _globals['_FACTORS']._serialized_start=2687
+  _globals['_FACTORS']._serialized_end=2763
+  _globals['_RANKEDITEM']._serialized_start=2765
+  _globals['_RANKEDITEM']._serialized_end=2879
+  _globals['_REASON']._serialized_start=2881
+  _globals['_REASON']._serialized_end=2953
+  _globals['_TERMS']._serialized_start=2956
+  _globals['_TERMS']._serialized_end=3125
+  _globals['_SERVED']._serialized_start=3128
+  _globals['_SERVED']._serialized_end=3256
+  _globals['_OFFERSERVICE']._serialized_start=4551
+  _globals['_OFFERSERVICE']._serialized_end=5311
 # @@protoc_insertion_point(module_scope)

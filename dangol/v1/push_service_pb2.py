@@ -24,37 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from dangol.v1 import catalog_pb2 as dangol_dot_v1_dot_catalog__pb2
 from dangol.v1 import offer_service_pb2 as dangol_dot_v1_dot_offer__service__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64\x61ngol/v1/push_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x12LeasePushesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12-\n\nvisibility\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x13LeasePushesResponse\x12%\n\x06pushes\x18\x01 \x03(\x0b\x32\x15.dangol.v1.LeasedPush\"\xc3\x02\n\nLeasedPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x05\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12$\n\x04kind\x18\x05 \x01(\x0e\x32\x16.dangol.v1.TriggerKind\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12%\n\x05offer\x18\x07 \x01(\x0b\x32\x16.dangol.v1.RankedOffer\x12\x16\n\x0emotive_item_id\x18\x08 \x01(\t\x12/\n\x0bmotive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elease_end_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cidentity_ids\x18\x0b \x03(\t\"T\n\x18\x41\x63knowledgePushesRequest\x12\x38\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32\x1e.dangol.v1.PushAcknowledgement\"^\n\x13PushAcknowledgement\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x05\x12\'\n\x07outcome\x18\x03 \x01(\x0e\x32\x16.dangol.v1.PushOutcome\"N\n\x19\x41\x63knowledgePushesResponse\x12\x1a\n\x12\x61\x63knowledged_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\"&\n\x11ListPushesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\"S\n\x12ListPushesResponse\x12&\n\x06pushes\x18\x01 \x03(\x0b\x32\x16.dangol.v1.WaitingPush\x12\x15\n\rwaiting_count\x18\x02 \x01(\x03\"\xb1\x01\n\x0bWaitingPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\x16\n\x0emotive_item_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12,\n\x08\x64ue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blease_count\x18\x07 \x01(\x05*w\n\x0bPushOutcome\x12\x1c\n\x18PUSH_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11PUSH_OUTCOME_SENT\x10\x01\x12\x19\n\x15PUSH_OUTCOME_RETURNED\x10\x02\x12\x18\n\x14PUSH_OUTCOME_REFUSED\x10\x03\x32\x86\x02\n\x0bPushService\x12L\n\x0bLeasePushes\x12\x1d.dangol.v1.LeasePushesRequest\x1a\x1e.dangol.v1.LeasePushesResponse\x12^\n\x11\x41\x63knowledgePushes\x12#.dangol.v1.AcknowledgePushesRequest\x1a$.dangol.v1.AcknowledgePushesResponse\x12I\n\nListPushes\x12\x1c.dangol.v1.ListPushesRequest\x1a\x1d.dangol.v1.ListPushesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64\x61ngol/v1/push_service.proto\x12\tdangol.v1\x1a\x17\x64\x61ngol/v1/catalog.proto\x1a\x1d\x64\x61ngol/v1/offer_service.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\x12LeasePushesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12-\n\nvisibility\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x13LeasePushesResponse\x12%\n\x06pushes\x18\x01 \x03(\x0b\x32\x15.dangol.v1.LeasedPush\"\xc3\x02\n\nLeasedPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x05\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x0f\n\x07trigger\x18\x04 \x01(\t\x12$\n\x04kind\x18\x05 \x01(\x0e\x32\x16.dangol.v1.TriggerKind\x12\x0f\n\x07\x63hannel\x18\x06 \x01(\t\x12%\n\x05offer\x18\x07 \x01(\x0b\x32\x16.dangol.v1.RankedOffer\x12\x16\n\x0emotive_item_id\x18\x08 \x01(\t\x12/\n\x0bmotive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elease_end_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cidentity_ids\x18\x0b \x03(\t\"T\n\x18\x41\x63knowledgePushesRequest\x12\x38\n\x10\x61\x63knowledgements\x18\x01 \x03(\x0b\x32\x1e.dangol.v1.PushAcknowledgement\"^\n\x13PushAcknowledgement\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\r\n\x05lease\x18\x02 \x01(\x05\x12\'\n\x07outcome\x18\x03 \x01(\x0e\x32\x16.dangol.v1.PushOutcome\"N\n\x19\x41\x63knowledgePushesResponse\x12\x1a\n\x12\x61\x63knowledged_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\"&\n\x11ListPushesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\"S\n\x12ListPushesResponse\x12&\n\x06pushes\x18\x01 \x03(\x0b\x32\x16.dangol.v1.WaitingPush\x12\x15\n\rwaiting_count\x18\x02 \x01(\x03\"\xb1\x01\n\x0bWaitingPush\x12\x0f\n\x07push_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x0f\n\x07trigger\x18\x03 \x01(\t\x12\x16\n\x0emotive_item_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12,\n\x08\x64ue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blease_count\x18\x07 \x01(\x05*w\n\x0bPushOutcome\x12\x1c\n\x18PUSH_OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11PUSH_OUTCOME_SENT\x10\x01\x12\x19\n\x15PUSH_OUTCOME_RETURNED\x10\x02\x12\x18\n\x14PUSH_OUTCOME_REFUSED\x10\x03\x32\xdb\x02\n\x0bPushService\x12i\n\x0bLeasePushes\x12\x1d.dangol.v1.LeasePushesRequest\x1a\x1e.dangol.v1.LeasePushesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/pushes:lease:\x01*\x12\x81\x01\n\x11\x41\x63knowledgePushes\x12#.dangol.v1.AcknowledgePushesRequest\x1a$.dangol.v1.AcknowledgePushesResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/pushes:acknowledge:\x01*\x12]\n\nListPushes\x12\x1c.dangol.v1.ListPushesRequest\x1a\x1d.dangol.v1.ListPushesResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/pushesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dangol.v1.push_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUSHOUTCOME']._serialized_start=1207
-  _globals['_PUSHOUTCOME']._serialized_end=1326
-  _globals['_LEASEPUSHESREQUEST']._serialized_start=164
-  _globals['_LEASEPUSHESREQUEST']._serialized_end=250
-  _globals['_LEASEPUSHESRESPONSE']._serialized_start=252
-  _globals['_LEASEPUSHESRESPONSE']._serialized_end=312
-  _globals['_LEASEDPUSH']._serialized_start=315
-  _globals['_LEASEDPUSH']._serialized_end=638
-  _globals['_ACKNOWLEDGEPUSHESREQUEST']._serialized_start=640
-  _globals['_ACKNOWLEDGEPUSHESREQUEST']._serialized_end=724
-  _globals['_PUSHACKNOWLEDGEMENT']._serialized_start=726
-  _globals['_PUSHACKNOWLEDGEMENT']._serialized_end=820
-  _globals['_ACKNOWLEDGEPUSHESRESPONSE']._serialized_start=822
-  _globals['_ACKNOWLEDGEPUSHESRESPONSE']._serialized_end=900
-  _globals['_LISTPUSHESREQUEST']._serialized_start=902
-  _globals['_LISTPUSHESREQUEST']._serialized_end=940
-  _globals['_LISTPUSHESRESPONSE']._serialized_start=942
-  _globals['_LISTPUSHESRESPONSE']._serialized_end=1025
-  _globals['_WAITINGPUSH']._serialized_start=1028
-  _globals['_WAITINGPUSH']._serialized_end=1205
-  _globals['_PUSHSERVICE']._serialized_start=1329
-  _globals['_PUSHSERVICE']._serialized_end=1591
+  _globals['_PUSHSERVICE'].methods_by_name['LeasePushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['LeasePushes']._serialized_options = b'\202\323\344\223\002\025\"\020/v1/pushes:lease:\001*'
+  _globals['_PUSHSERVICE'].methods_by_name['AcknowledgePushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['AcknowledgePushes']._serialized_options = b'\202\323\344\223\002\033\"\026/v1/pushes:acknowledge:\001*'
+  _globals['_PUSHSERVICE'].methods_by_name['ListPushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['ListPushes']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/pushes'
+  _globals['_PUSHOUTCOME']._serialized_start=1237
+  _globals['_PUSHOUTCOME']._serialized_end=1356
+  _globals['_LEASEPUSHESREQUEST']._serialized_start=194
+  _globals['_LEASEPUSHESREQUEST']._serialized_end=280
+  _globals['_LEASEPUSHESRESPONSE']._serialized_start=282
+  _globals['_LEASEPUSHESRESPONSE']._serialized_end=342
+  _globals['_LEASEDPUSH']._serialized_start=345
+  _globals['_LEASEDPUSH']._serialized_end=668
+  _globals['_ACKNOWLEDGEPUSHESREQUEST']._serialized_start=670
+  _globals['_ACKNOWLEDGEPUSHESREQUEST']._serialized_end=754
+  _globals['_PUSHACKNOWLEDGEMENT']._serialized_start=756
+  _globals['_PUSHACKNOWLEDGEMENT']._serialized_end=850
+  _globals['_ACKNOWLEDGEPUSHESRESPONSE']._serialized_start=852
+  _globals['_ACKNOWLEDGEPUSHESRESPONSE']._serialized_end=930
+  _globals['_LISTPUSHESREQUEST']._serialized_start=932
+  _globals['_LISTPUSHESREQUEST']._serialized_end=970
+  _globals['_LISTPUSHESRESPONSE']._serialized_start=972
+  _globals['_LISTPUSHESRESPONSE']._serialized_end=1055
+  _globals['_WAITINGPUSH']._serialized_start=1058
+  _globals['_WAITINGPUSH']._serialized_end=1235
+  _globals['_PUSHSERVICE']._serialized_start=1359
+  _globals['_PUSHSERVICE']._serialized_end=1706
 # @@protoc_insertion_point(module_scope)

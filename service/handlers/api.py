@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2
-
-from dangol.v1 import (
-    audience_service_pb2,
-    catalog_service_pb2,
-    customer_service_pb2,
-    event_service_pb2,
-    model_service_pb2,
-    offer_service_pb2,
-    push_service_pb2,
-)
 from service.handlers.audience_handlers import AudienceHandlers
 from service.handlers.catalog_handlers import CatalogHandlers
+from service.handlers.contract import (
+    AUDIENCE_SERVICE,
+    CATALOG_SERVICE,
+    CUSTOMER_SERVICE,
+    EVENT_SERVICE,
+    HEALTH_SERVICE,
+    MODEL_SERVICE,
+    OFFER_SERVICE,
+    PUSH_SERVICE,
+    SERVICE_NAMES,
+)
 from service.handlers.customer_handlers import CustomerHandlers
 from service.handlers.event_handlers import EventHandlers
 from service.handlers.health import Health
@@ -25,32 +24,6 @@ from service.handlers.model_handlers import ModelHandlers
 from service.handlers.offers import OfferHandlers
 from service.handlers.push_handlers import PushHandlers
 from service.handlers.reflection import REFLECTION_SERVICE, Reflection
-
-OFFER_SERVICE: ServiceDescriptor = offer_service_pb2.DESCRIPTOR.services_by_name["OfferService"]
-EVENT_SERVICE: ServiceDescriptor = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
-CATALOG_SERVICE: ServiceDescriptor = catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"]
-CUSTOMER_SERVICE: ServiceDescriptor = customer_service_pb2.DESCRIPTOR.services_by_name["CustomerService"]
-AUDIENCE_SERVICE: ServiceDescriptor = audience_service_pb2.DESCRIPTOR.services_by_name["AudienceService"]
-PUSH_SERVICE: ServiceDescriptor = push_service_pb2.DESCRIPTOR.services_by_name["PushService"]
-MODEL_SERVICE: ServiceDescriptor = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
-HEALTH_SERVICE: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
-
-SERVICE_NAMES = tuple(
-    service.full_name
-    for service in (
-        OFFER_SERVICE,
-        EVENT_SERVICE,
-        CATALOG_SERVICE,
-        CUSTOMER_SERVICE,
-        AUDIENCE_SERVICE,
-        PUSH_SERVICE,
-        MODEL_SERVICE,
-    )
-)
-"""The services of our own, by which health can be asked."""
-
-EARLY_SERVICES = tuple(service.full_name for service in (EVENT_SERVICE, CATALOG_SERVICE, MODEL_SERVICE))
-"""Those among them that answer before a model is loaded."""
 
 
 @dataclass(frozen=True, slots=True)

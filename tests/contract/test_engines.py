@@ -23,7 +23,7 @@ from dangol.v1.offer_service_pb2 import (
     RecommendOffersRequest,
 )
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
-from service.handlers.api import SERVICE_NAMES
+from service.handlers.contract import SERVICE_NAMES
 from tests.server_fixtures import RunningServer
 
 RECOMMEND = "/dangol.v1.OfferService/RecommendOffers"

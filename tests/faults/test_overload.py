@@ -7,6 +7,7 @@ import pytest
 from benchmarks.harness.bed import running_bed
 from benchmarks.harness.shop import PLACEMENT
 from dangol.client import Client, RefusedError
+from tests.engines.json_calls import by_json
 from tests.server_fixtures import ENGINES
 
 # A frozen Redis holds the calls that are worked on for so long.
@@ -31,3 +32,24 @@ def test_what_a_full_server_refuses_says_when_to_come_again_and_health_is_answer
         assert client.serving()
         bed.redis.thaw()
         assert all(call.result().slates for call in others)
+
+
+def test_what_envoy_refuses_says_the_same_to_callers_by_json(tmp_path: Path) -> None:
+    with (
+        running_bed(tmp_path, settings={**SETTINGS, "engine": "envoy"}) as bed,
+        ThreadPoolExecutor(3) as executor,
+    ):
+        address = bed.servers[0].address
+        request = {"customer_id": "customer-000001", "placements": [PLACEMENT]}
+        assert by_json(address, "RecommendOffers", request).status == 200
+        bed.redis.freeze()
+        calls = [executor.submit(by_json, address, "RecommendOffers", request) for _ in range(3)]
+        (refused,), others = wait(calls, 30, FIRST_COMPLETED)
+        answer = refused.result()
+        assert (answer.status, answer.body["code"]) == (429, 8)
+        assert [detail.get("reason") or detail["retryDelay"] for detail in answer.body["details"]] == [
+            "OVERLOADED",
+            "0.200s",
+        ]
+        bed.redis.thaw()
+        assert {call.result().status for call in others} == {200}

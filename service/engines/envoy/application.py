@@ -27,7 +27,8 @@ _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _START = {"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYPE], "trailers": True}
 _FINE = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
 _NOTHING = {"type": "http.response.body", "body": b"", "more_body": False}
-_NO_GRPC = {"type": "http.response.start", "status": 415, "headers": []}
+_NO_GRPC = {"type": "http.response.start", "status": 415, "headers": [(b"content-type", b"application/json")]}
+_ADVICE = b'{"code": 3, "message": "the content type is neither application/grpc nor, below /v1/, application/json"}\n'
 _FIRST_QUESTION, _LATER_QUESTION = 0.1, 2.0  # seconds between two looks whether the caller of a stream is still there
 _FULL = 2  # messages of a stream that are read ahead
 
@@ -48,7 +49,7 @@ class GrpcApplication:
         content_type, timeout, encoding = _essentials(scope["headers"])
         if scope["method"] != "POST" or not content_type.startswith(b"application/grpc"):
             await send(_NO_GRPC)
-            await send(_NOTHING)
+            await send({"type": "http.response.body", "body": _ADVICE, "more_body": False})
             return
         try:
             path = _path(scope)

@@ -14,7 +14,8 @@ from typing import Self
 from models.errors import InvalidInputError, UnavailableError
 from service.engines.envoy.admin import Admin
 from service.engines.envoy.availability import python_variables
-from service.engines.envoy.configuration import LISTENER, Configuration
+from service.engines.envoy.configuration import LISTENER
+from service.engines.envoy.settings import Configuration
 from service.lifeline import Lifeline, Word
 
 _LAUNCH = Path(__file__).with_name("launch.py")
