@@ -1,24 +1,10 @@
 """How the settings say to reach Redis: one place for the server and for the commands that write to it."""
 
-import contextlib
-from collections.abc import Iterator
-
 from service.settings import Settings
 from service.store.connection import RedisSettings
-from service.store.embedded import EmbeddedRedis
 from service.store.event_log import EventLogSettings
 
 _GIVE_UP_READ = 8  # read timeouts after which the connection of an unanswered read is closed
-
-
-@contextlib.contextmanager
-def redis_url(settings: Settings) -> Iterator[str]:
-    """Give the URL of Redis; the private one, where none is named, runs as long as the context."""
-    if settings.redis_url:
-        yield settings.redis_url
-    else:
-        with EmbeddedRedis(settings.home / "redis") as embedded:
-            yield embedded.url
 
 
 def event_log_settings(settings: Settings) -> EventLogSettings:

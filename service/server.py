@@ -10,7 +10,7 @@ from service.engines.envoy.configuration import as_text
 from service.envoy_supervisor import admin_address, envoy_configuration, supervise
 from service.fleet import supervise_fleet
 from service.logs import configure_logs
-from service.redis_access import redis_url
+from service.redis_place import redis_url
 from service.settings import Settings
 
 

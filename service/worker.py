@@ -28,7 +28,8 @@ from service.live.raiser import Raiser
 from service.live.refresher import Refresher
 from service.live.status_page import status_page
 from service.logs import configure_logs
-from service.redis_access import redis_settings, redis_url
+from service.redis_access import redis_settings
+from service.redis_place import redis_url
 from service.settings import Settings, split_address
 from service.store.archive import Archive
 from service.store.archive_progress import ArchivedLog

@@ -10,6 +10,8 @@ from tests.cli.conftest import Command
 from tests.models_fixtures import candidate, candidate_list, item_id, item_model
 from tests.server_fixtures import publish_model, running_server
 
+pytestmark = pytest.mark.xdist_group("audience")  # what they share is dear
+
 LISTS = {
     "ada": candidate_list([candidate(3, 0.9, evidence=0)], evidence_rows=[5]),
     "bob": candidate_list([candidate(3, 0.5)]),

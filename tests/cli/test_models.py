@@ -1,20 +1,34 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from cli.main import run
 from tests.cli.conftest import Command
-from tests.shop import events, item_name, write_rows
+from tests.shop import events, item_name, write_events, write_rows
+
+
+pytestmark = pytest.mark.xdist_group("models")  # what they share is dear
+
+
+@pytest.fixture(scope="module")
+def home_of_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train two models with two seeds; the second is current."""
+    folder = tmp_path_factory.mktemp("two")
+    purchases, home = write_events(folder / "events.parquet"), folder / "home"
+    for seed in (1, 2):
+        assert run(["--home", str(home), "train", str(purchases), "--seed", str(seed)]) == 0
+    return home
 
 
 @pytest.fixture
-def two_models(dangol: Command, capsys: pytest.CaptureFixture[str], purchases: Path) -> list[str]:
-    """Train two models with two seeds; the second is current."""
-    versions = []
-    for seed in (1, 2):
-        assert dangol("train", purchases, "--seed", seed, "--json") == 0
-        versions.append(json.loads(capsys.readouterr().out)["model_version"])
-    return versions
+def two_models(dangol: Command, capsys: pytest.CaptureFixture[str], home_of_two: Path, tmp_path: Path) -> list[str]:
+    """Give the two versions, in a home of the test's own."""
+    shutil.copytree(home_of_two, tmp_path / ".dangol", symlinks=True)
+    assert dangol("models", "list", "--json") == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [model["model_version"] for model in sorted(listed, key=lambda model: model["current"])]
 
 
 def test_trained_models_are_listed_and_the_last_is_current(

@@ -1,6 +1,7 @@
 """One shop for the contract: a published model, a catalogue, and a server of each engine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import grpc
 import pytest
@@ -8,6 +9,19 @@ import pytest
 from service.store.embedded import EmbeddedRedis
 from tests.models_fixtures import candidate, candidate_list, item_model
 from tests.server_fixtures import ENGINES, RunningServer, publish_model, running_server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Keep the tests of a module and engine on one worker: they share a server, which is dear to start."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{_engine(item)}"))
+
+
+def _engine(item: pytest.Function) -> str:
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return next((value for value in values if value in ENGINES), "any")
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -12,6 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from service.engines.envoy.frames import frame
 from tests.server_fixtures import RunningServer, running_server, wait_until
 
+pytestmark = pytest.mark.xdist_group("edges")  # what they share is dear
+
 CHECK = "/grpc.health.v1.Health/Check"
 SHOP = "https://shop.example"
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()

@@ -16,6 +16,8 @@ from tests.training.bad_models import ARTIFACTS, DATA, RECIPES, spoiled
 from training.config import ColumnMapping, FactorSettings, GateSettings, LearnedSettings, TrainingConfiguration
 from training.job import train
 
+pytestmark = pytest.mark.xdist_group("gate")  # what they share is dear
+
 SMALL = TrainingConfiguration(factors=FactorSettings(factors=16))
 MAPPING = ColumnMapping()
 SHOP = events(160, 240, visits=16, tastes=8)

@@ -21,6 +21,8 @@ from training.evaluation import OURS, OWN_FREQUENCY, POPULAR_NOW, comparisons_of
 from training.job import train
 from training.scopes import ALL
 
+pytestmark = pytest.mark.xdist_group("job")  # what they share is dear
+
 SMALL = TrainingConfiguration(factors=FactorSettings(factors=16))
 
 

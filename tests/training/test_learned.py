@@ -36,6 +36,8 @@ from training.learned.moment import Moment, moment_at
 from training.learned.pairs import NEVER, matrix_at, pairs_at
 from training.learned.trees import STEP, Examples, TreeSettings, grow
 
+pytestmark = pytest.mark.xdist_group("learned")  # what they share is dear
+
 DAY = 86_400
 CUT = int(NOON.timestamp())
 SMALL = TrainingConfiguration(

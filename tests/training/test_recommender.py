@@ -20,6 +20,8 @@ from training.job import train
 from training.recommender import Recommender
 from training.scopes import NEW_TO_CUSTOMER
 
+pytestmark = pytest.mark.xdist_group("recommender")  # what they share is dear
+
 CUT = "2025-05-20"
 
 

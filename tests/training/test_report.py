@@ -17,6 +17,8 @@ from training.job import train
 from training.names import read_names
 from training.report import report_html
 
+pytestmark = pytest.mark.xdist_group("report")  # what they share is dear
+
 
 class Page(HTMLParser):
     """Gathers the text and the tags of a page."""
