@@ -21,6 +21,7 @@ from service.handlers.caller import Caller, Context
 from service.handlers.caps import Caps
 from service.handlers.personal import personal_query
 from service.handlers.reservations import Reservations
+from service.store.push_marks import PushMarks
 from service.store.push_store import Leased, PushStore
 
 LATE_SECONDS = 3_600
@@ -88,13 +89,17 @@ class PushJudge:
             return Drop("consent")
         if now >= push.expire_time or not _still_stands(snapshot, trigger, push, customer, now):
             return Drop("expired" if now >= push.expire_time else "motive")
-        if customer.identity_ids and await self._is_repeated(caller, push, customer, context):
+        names = customer.identity_ids
+        marks = await self._store.marks(caller.tenant, names, context.budget(self._timeout)) if names else PushMarks()
+        if _is_repeated(marks, push, customer):
             return Drop("repeated")
         hours = _Hours.of(snapshot, trigger, push, customer, record)
         end = hours.end_of_sending(now, until)
         wanted = hours.wanted(now, end, until, late=now > leased.due_time + LATE_SECONDS)
-        if wanted > now:
-            return Wait(wanted)
+        # What is granted below is granted to the first id; before they were linked, others had pauses of their own.
+        free = marks.free_time(trigger, push.push_id)
+        if max(wanted, free) > now:
+            return Wait(wanted if free <= now else max(wanted, hours.next(free), now + _TURN))
         return await self._decide(caller, snapshot, trigger, push, customer, hours, end, context)
 
     async def _decide(
@@ -137,18 +142,6 @@ class PushJudge:
             return choice if held else None
         slates, _, _ = await self._reservations.decide(caller, snapshot, query, customer, context, is_lost=False)
         return next((choice for choice in slates[0] if choice.reasons != FALLBACK), None)
-
-    async def _is_repeated(self, caller: Caller, push: Push, customer: Customer, context: Context) -> bool:
-        """Tell whether another id of the customer has a push for the same key that was sent, or goes before."""
-        others = [name for name in customer.identity_ids if name != push.customer_id]
-        marks = await self._store.marks(caller.tenant, others, context.budget(self._timeout))
-        for name in others:
-            mark = marks.by_id.get(push_id_of(name, push.key))
-            if mark is not None and (
-                mark.state is PushState.SENT or (mark.state is PushState.WAITING and name < push.customer_id)
-            ):
-                return True
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +191,14 @@ def _still_stands(snapshot: Snapshot, trigger: Trigger, push: Push, customer: Cu
     )
     slack = trigger.delay + trigger.lifetime
     return any(motive.key_for(trigger) == push.key for motive in motives_of(trigger, watched, now, slack=float(slack)))
+
+
+def _is_repeated(marks: PushMarks, push: Push, customer: Customer) -> bool:
+    """Tell whether another id of the customer has a push for the same key that was sent, or goes before."""
+    for name in customer.identity_ids:
+        mark = marks.by_id.get(push_id_of(name, push.key))
+        if name != push.customer_id and mark is not None:
+            goes_before = mark.state is PushState.WAITING and name < push.customer_id
+            if mark.state is PushState.SENT or goes_before:
+                return True
+    return False

@@ -14,9 +14,9 @@ def may_push(trigger: Trigger, addressee: Addressee, record: CustomerRecord, now
     """Tell whether the customer agreed, none of the trigger's pushes waits and its pause is over."""
     if trigger.consent_category not in record.consented(frozenset(), trigger.channel):
         return False
-    last = addressee.marks.last_times.get(trigger.trigger, float("-inf"))
+    last = addressee.marks.last.get(trigger.trigger)
     since = now - trigger.delay - trigger.lifetime
-    return last + trigger.cooldown <= now and not addressee.marks.waits(trigger.trigger, since)
+    return (last is None or last.time + trigger.cooldown <= now) and not addressee.marks.waits(trigger.trigger, since)
 
 
 def new_motive(trigger: Trigger, watched: Watched, addressee: Addressee, now: float) -> Motive | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from models.pushes import PushMark, PushState
+from models.triggers import Trigger
 from service.store.push_codec import SEPARATOR, decode_mark
 
 MARK_SECONDS = 90 * 24 * 3_600
@@ -14,14 +15,34 @@ LAST = ">"
 
 
 @dataclass(frozen=True, slots=True)
-class PushMarks:
-    """Holds what is remembered of a customer's pushes: marks by push id, and when one went out last, by trigger.
+class LastPush:
+    """Is the push that went out last, and when, in seconds since 1970."""
 
-    The latter stands under an empty name for whatever trigger; times are seconds since 1970.
+    time: float
+    push_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushMarks:
+    """Holds what is remembered of a customer's pushes: marks by push id, and which went out last, by trigger.
+
+    The latter stands under an empty name for whatever trigger.
     """
 
     by_id: Mapping[str, PushMark] = field(default_factory=dict)
-    last_times: Mapping[str, float] = field(default_factory=dict)
+    last: Mapping[str, LastPush] = field(default_factory=dict)
+
+    def free_time(self, trigger: Trigger, push_id: str = "") -> float:
+        """Give from when on a push may go out, by the pauses after others; when it went out itself is no matter."""
+        pauses = {"": trigger.spacing, trigger.trigger: trigger.cooldown}
+        return max(
+            (
+                last.time + pauses[name]
+                for name, last in self.last.items()
+                if name in pauses and last.push_id != push_id
+            ),
+            default=float("-inf"),
+        )
 
     def waits(self, trigger: str, since: float) -> bool:
         """Tell whether a push of a trigger waits that was made after ``since``; earlier ones are over by now."""
@@ -34,11 +55,12 @@ class PushMarks:
 def read_marks(fields: Mapping[bytes, bytes]) -> PushMarks:
     """Read the fields of a customer's hash."""
     marks: dict[str, PushMark] = {}
-    last: dict[str, float] = {}
+    last: dict[str, LastPush] = {}
     for name, value in fields.items():
         text = name.decode()
         if text.startswith(LAST):
-            last[text.removeprefix(LAST)] = float(value.partition(SEPARATOR.encode())[0])
+            time, _, push_id = value.decode().partition(SEPARATOR)
+            last[text.removeprefix(LAST)] = LastPush(float(time), push_id)
         else:
             marks[text] = decode_mark(text, value)
     return PushMarks(marks, last)
@@ -47,9 +69,9 @@ def read_marks(fields: Mapping[bytes, bytes]) -> PushMarks:
 def join_marks(parts: Iterable[PushMarks]) -> PushMarks:
     """Make one customer of what is remembered under each of their ids."""
     marks: dict[str, PushMark] = {}
-    last: dict[str, float] = {}
+    last: dict[str, LastPush] = {}
     for part in parts:
         marks.update(part.by_id)
-        for trigger, time in part.last_times.items():
-            last[trigger] = max(time, last.get(trigger, time))
+        for trigger, one in part.last.items():
+            last[trigger] = max(one, last.get(trigger, one), key=lambda pushed: pushed.time)
     return PushMarks(marks, last)

@@ -8,7 +8,6 @@ from cli.main import run
 from tests.cli.conftest import Command
 from tests.shop import events, item_name, write_events, write_rows
 
-
 pytestmark = pytest.mark.xdist_group("models")  # what they share is dear
 
 

@@ -23,7 +23,7 @@ from service.store.push_raising import PushRaising
 from tests.redis_fixtures import patient
 from tests.server_fixtures import RunningServer
 
-ITEM = "item-005"
+ITEM, OTHER_ITEM = "item-005", "item-003"
 NONE = Duration(seconds=0)
 _numbers = iter(range(10**9))
 
@@ -33,6 +33,7 @@ class Shop:
 
     def __init__(self, client: Client, raiser: Raiser, now: datetime) -> None:
         self.time = now - timedelta(seconds=30)
+        self.hour = now.hour or 24
         self.client = client
         self.raiser = raiser
         self.customer = f"pushed-{next(_numbers)}-{time.monotonic_ns()}"
@@ -72,7 +73,7 @@ def shop(server: RunningServer) -> Iterator[Shop]:
         default_hour=now.hour or 24,
     )
     awake = catalog_pb2.QuietHours(start_minute=0, end_minute=0)
-    offer = catalog_pb2.Offer(offer_id="cheap", item_ids=[ITEM], title="Cheap now")
+    offer = catalog_pb2.Offer(offer_id="cheap", item_ids=[ITEM, OTHER_ITEM], title="Cheap now")
     offer.discount.off_basis_points = 1_000
     with (
         Client(server.address, timeout=10, write_timeout=10) as client,
@@ -177,6 +178,24 @@ def test_two_ids_of_one_customer_get_one_push(shop: Shop) -> None:
     shop.raise_pushes()
     (push,) = shop.lease()
     assert list(push.identity_ids) == [f"a-{shop.customer}", shop.customer]
+
+
+def test_the_pause_after_a_push_holds_for_an_id_that_is_linked_afterwards(shop: Shop) -> None:
+    kind, pause = catalog_pb2.TRIGGER_KIND_DISCOUNT, Duration(seconds=3_600)
+    patient_trigger = catalog_pb2.Trigger(
+        trigger="price-cut", kind=kind, delay=NONE, cooldown=NONE, spacing=pause, default_hour=shop.hour
+    )
+    shop.client.upsert_triggers([patient_trigger])
+    shop.does("view")
+    shop.raise_pushes()
+    (push,) = shop.lease()
+    shop.client.acknowledge_pushes([PushAcknowledgement(push_id=push.push_id, outcome=PushOutcome.PUSH_OUTCOME_SENT)])
+    shop.client.link_identities(shop.customer, [f"a-{shop.customer}"])
+    shop.does("view", OTHER_ITEM)
+    shop.raise_pushes()
+    assert shop.lease() == []
+    states = [pushed.state for pushed in shop.client.get_customer(shop.customer).pushes]
+    assert sorted(states) == [customer_service_pb2.PUSH_STATE_WAITING, customer_service_pb2.PUSH_STATE_SENT]
 
 
 @pytest.mark.parametrize(
