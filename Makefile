@@ -134,6 +134,10 @@ bench-train: $(INSTALLED) ## Training against bare implicit on the same matrix: 
 bench-publish: $(INSTALLED) ## Publishing against bare pipelined SETs: speed and bytes per customer
 	@$(RUN) benchmarks.bench_publish
 
+.PHONY: bench-arms
+bench-arms: $(INSTALLED) ## Arms that name a model: bytes of a held generation, and what a call takes more
+	@$(RUN) benchmarks.bench_arms
+
 .PHONY: bench-serving
 bench-serving: $(INSTALLED) ## RecommendOffers against the engine's bare echo: calls per second, p50, p99
 	@$(RUN) benchmarks.bench_serving

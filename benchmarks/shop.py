@@ -39,6 +39,15 @@ def publish_shop(redis_url: str, directory: Path, customers: int, items: int, of
     """Write a model with a list of 100 for every customer, publish it, and store items and offers (5 items each)."""
     randomness = np.random.default_rng(seed)
     registry = Registry(directory / "models")
+    version = write_model(registry, customers, items, randomness)
+    with connect_blocking(RedisSettings(redis_url)) as connection:
+        for change in _catalog(items, offers, randomness):
+            apply_blocking(connection, "local", change)
+        publish(registry, version, GenerationStore(connection), "local", SilentProgress())
+
+
+def write_model(registry: Registry, customers: int, items: int, randomness: np.random.Generator) -> str:
+    """Write a model with a list of 100 for every customer, and give its version."""
     with registry.writer() as writer:
         writer.write_items(_model(items, randomness))
         writer.write_factors(np.ones((items, 1), dtype=np.float32))
@@ -51,10 +60,7 @@ def publish_shop(redis_url: str, directory: Path, customers: int, items: int, of
             configuration={},
             metrics={},
         )
-    with connect_blocking(RedisSettings(redis_url)) as connection:
-        for change in _catalog(items, offers, randomness):
-            apply_blocking(connection, "local", change)
-        publish(registry, manifest.model_version, GenerationStore(connection), "local", SilentProgress())
+    return manifest.model_version
 
 
 def _model(items: int, randomness: np.random.Generator) -> ItemModel:

@@ -44,6 +44,9 @@ def _show_split(console: Console, experiment: Experiment, split: SplitReport, co
             first = outcome is arm.outcomes[0]
             table.add_row(arm.arm if first else "", f"{arm.customers:,}" if first else "", *_row(outcome, split))
     console.print(table)
+    for tried in split.arms:
+        if tried.model_version:
+            console.print(f"The slates of {tried.arm} are filled by model {tried.model_version}.")
     control = experiment.arms[0].arm
     console.print(f"Every arm is compared with {control}; what counts is {counted}, from the first exposure on.")
     if split.is_suspicious:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from cli.output import answer, progress_bars
 from cli.session import Json, Session, session_of
@@ -85,6 +86,8 @@ def rebuild(
 ) -> None:
     """Fill a Redis that lost everything: model, catalogue, events and customers, from files.
 
+    Models that arms of experiments name are held again.
+
     Events come from the archive (DANGOL_ARCHIVE, else `archive` in the home) and from an export. Files that are not
     named are looked for where the exports write them. May be repeated: nothing is counted twice.
 
@@ -109,13 +112,23 @@ def rebuild(
         "catalog_records": rebuilt.catalog_records,
         "events": rebuilt.events,
         "customers": rebuilt.customers,
+        "held": rebuilt.held,
+        "lost": rebuilt.lost,
     }
     model = f"model {generation.model_version}" if generation else "no model (`dangol train` makes one)"
     line = (
         f"{model}, {rebuilt.catalog_records:,} catalogue records, {rebuilt.events:,} events and"
         f" {rebuilt.customers:,} records of customers are back"
     )
-    answer(document, as_json, lambda console: console.print(line))
+
+    def show(console: Console) -> None:
+        console.print(line)
+        if rebuilt.held:
+            console.print(f"held for arms of experiments: {', '.join(rebuilt.held)}")
+        if rebuilt.lost:
+            console.print(f"arms name models that the registry lacks: {', '.join(rebuilt.lost)}")
+
+    answer(document, as_json, show)
 
 
 def _present(session: Session, name: Path) -> Path | None:

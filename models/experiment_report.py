@@ -30,9 +30,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ArmReport:
-    """Holds what came of one arm: the customers exposed and the outcomes."""
+    """Holds what came of one arm: the customers exposed and the outcomes; ``model_version`` is that of the arm."""
 
     arm: str
+    model_version: str
     customers: int
     outcomes: tuple[Outcome, ...]
 
@@ -109,8 +110,13 @@ def report_split(experiment: Experiment, events: Iterable[Event], event_type: st
     control = samples[experiment.arms[0].arm]
     return SplitReport(
         arms=tuple(
-            ArmReport(arm, len(members[arm]), tuple(_outcomes(control, found, is_control=found is control)))
-            for arm, found in samples.items()
+            ArmReport(
+                arm.arm,
+                arm.model_version,
+                len(members[arm.arm]),
+                tuple(_outcomes(control, samples[arm.arm], is_control=arm is experiment.arms[0])),
+            )
+            for arm in experiment.arms
         ),
         sample_ratio=sample_ratio([len(ids) for ids in members.values()], [arm.weight for arm in experiment.arms]),
         crossed=len(told.arms) - len(counted),

@@ -32,12 +32,16 @@ class ExperimentStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Is one way to fill slates: by ``policy`` (None: the placement's own), or by nothing but the fallback."""
+    """Is one way to fill slates: by ``policy`` (None: the placement's own), or by nothing but the fallback.
+
+    ``model_version`` names the model whose lists fill them; empty for the one that is served.
+    """
 
     arm: str
     weight: int = 1
     policy: Policy | None = None
     holdout: bool = False
+    model_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,12 @@ class Experiment:
         ends = [one.end_time for one in both if one.end_time is not None]
         running = all(one.status is ExperimentStatus.RUNNING for one in both)
         return running and (not starts or not ends or max(starts) < min(ends))
+
+
+def models_of(experiments: Iterable[Experiment]) -> frozenset[str]:
+    """Give the versions of models that arms of running experiments name."""
+    running = (one for one in experiments if one.status is ExperimentStatus.RUNNING)
+    return frozenset(arm.model_version for one in running for arm in one.arms if arm.model_version)
 
 
 def arm_of(experiment: Experiment, customer_id: str) -> Arm:

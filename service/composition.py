@@ -137,7 +137,9 @@ def _compose(settings: Settings, store: Store, executor: ThreadPoolExecutor) -> 
         customers=_customers(settings, store, snapshots, reads, housekeeping),
         audiences=AudienceHandlers(snapshots, reads, caps, indexes),
         pushes=PushHandlers(store.pushes, judge, snapshots, reads, telemetry, settings.write_timeout),
-        catalog=CatalogHandlers(store.catalog, store.budgets, store.caps, snapshots, settings.write_timeout),
+        catalog=CatalogHandlers(
+            store.catalog, store.budgets, store.caps, store.models, snapshots, settings.write_timeout
+        ),
         models=ModelHandlers(
             store.models, snapshots, reads, _on_move(settings, housekeeping), on_change=housekeeping.nudge
         ),

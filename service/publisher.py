@@ -15,6 +15,7 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.erasures import ErasureList
 from models.errors import DangolError, NotFoundError, PreconditionError
+from models.experiments import models_of
 from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
 from models.registry import Registry
@@ -34,12 +35,17 @@ from service.store.generation_sweep import RETIRED_LIFE, sweep
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Says what a rebuild brought back; ``generation`` is None when the registry names no current model."""
+    """Says what a rebuild brought back; ``generation`` is None when the registry names no current model.
+
+    ``held`` are the versions that arms of running experiments name; ``lost`` those of which the registry has no model.
+    """
 
     generation: GenerationRecord | None
     catalog_records: int
     events: int
     customers: int = 0
+    held: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def publish(
@@ -134,13 +140,15 @@ def rebuild(
 ) -> Rebuilt:
     """Fill an emptied Redis: the current model, the catalogue from its export, the events from archive and export.
 
-    May be repeated: what is there already is replaced by the same, and events count once. What is left out is passed
-    over. Events of the archive do not enter the log, from which they would be archived again. InvalidInputError names
-    the file and line that cannot be used, UnavailableError the archive.
+    Models that arms of the catalogue's running experiments name are held again, as far as the registry has them. May be
+    repeated: what is there already is replaced by the same, and events count once. What is left out is passed over.
+    Events of the archive do not enter the log, from which they would be archived again. InvalidInputError names the
+    file and line that cannot be used, UnavailableError the archive.
     """
     store.check_layout(tenant)
     _restore_erasures(registry, store, tenant)
     records = events = 0
+    named: frozenset[str] = frozenset()
     budgeted: dict[str, None] = {}
     capped: dict[str, tuple[Cap, ...]] = {}
     if catalog_file is not None:
@@ -149,6 +157,7 @@ def rebuild(
                 apply_blocking(store.connection, tenant, change)
                 budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
                 capped |= {offer.offer_id: offer.caps for offer in change.offers if offer.caps}
+                named |= models_of(change.experiments)
                 records += len(change)
                 stage.advance(len(change))
     archived = () if archive is None else ([entry.event for entry in page] for page in archive.events())
@@ -165,7 +174,17 @@ def rebuild(
             customers = restore_customers(customers_file, store.connection, tenant)
     current = registry.current()
     generation = None if current is None else publish(registry, current, store, tenant, progress)
-    return Rebuilt(generation, records, events, customers)
+    held = _hold_those_known(registry, named, store, tenant, progress)
+    return Rebuilt(generation, records, events, customers, held, tuple(sorted(named.difference(held))))
+
+
+def _hold_those_known(
+    registry: Registry, versions: frozenset[str], store: GenerationStore, tenant: str, progress: Progress
+) -> tuple[str, ...]:
+    known = tuple(sorted(versions.intersection(registry.versions())))
+    for version in known:
+        hold(registry, version, store, tenant, progress)
+    return known
 
 
 def _restore_erasures(registry: Registry, store: GenerationStore, tenant: str) -> None:

@@ -1243,12 +1243,17 @@ class Arm(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     HOLDOUT_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
     arm: _builtins.str
     """Names the arm, kebab-case such as `control`, 1 to 64 bytes. Required."""
     weight: _builtins.int
     """States the arm's part of the customers, relative to the other arms. Range 1 to 1,000,000; 0 means 1."""
     holdout: _builtins.bool
     """Gives the customers of the arm nothing but the placement's fallback. Not with `policy` and not when INTERLEAVED."""
+    model_version: _builtins.str
+    """Names the version of the model whose lists fill the slates, at most 128 bytes. It must be held, see ModelService, when the experiment is stored, unless
+    that has ended. Empty means the model that is served. Not with `holdout` and not when INTERLEAVED.
+    """
     @_builtins.property
     def policy(self) -> Global___Policy:
         """States the policy in place of the placement's. Unset means the placement's own."""
@@ -1260,10 +1265,11 @@ class Arm(_message.Message):
         weight: _builtins.int = ...,
         policy: Global___Policy | None = ...,
         holdout: _builtins.bool = ...,
+        model_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "holdout", b"holdout", "policy", b"policy", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "holdout", b"holdout", "model_version", b"model_version", "policy", b"policy", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -150,7 +150,7 @@ class GetCustomerResponse(_message.Message):
     OUTLOOK_FIELD_NUMBER: _builtins.int
     PUSHES_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
-    """Names the version of the model behind the slates. Empty when no placement was asked."""
+    """Names the version of the model behind the slates, as `served` of RecommendOffers does. Empty when no placement was asked."""
     @_builtins.property
     def customer(self) -> _customer_pb2.Customer:
         """Holds what was stored of the customer. Only the id is set when nothing was."""

@@ -235,6 +235,8 @@ class _FallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback.Val
     """Says that decisions could not be counted, and offers with a cap on decisions were left out."""
     FALLBACK_NO_SHARES: _Fallback.ValueType  # 5
     """Says that the factors could not be read, and scores were not shared out over the customer's events."""
+    FALLBACK_NO_ARM_MODEL: _Fallback.ValueType  # 6
+    """Says that the model that an arm of an experiment names is not held, and the one that is served filled the slate."""
 
 class Fallback(_Fallback, metaclass=_FallbackEnumTypeWrapper):
     """Tells which fallback served."""
@@ -251,6 +253,8 @@ FALLBACK_NO_CAPS: Fallback.ValueType  # 4
 """Says that decisions could not be counted, and offers with a cap on decisions were left out."""
 FALLBACK_NO_SHARES: Fallback.ValueType  # 5
 """Says that the factors could not be read, and scores were not shared out over the customer's events."""
+FALLBACK_NO_ARM_MODEL: Fallback.ValueType  # 6
+"""Says that the model that an arm of an experiment names is not held, and the one that is served filled the slate."""
 Global___Fallback: _TypeAlias = Fallback  # noqa: Y015
 
 @_typing.final
@@ -815,19 +819,27 @@ class Exposure(_message.Message):
 
     EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     experiment_id: _builtins.str
     """Names the experiment."""
     arm: _builtins.str
     """Names the arm that the customer meets. Empty when arms are interleaved: each offer names its own."""
+    model_version: _builtins.str
+    """Names the version of the model that filled the slate: that of the arm where it names one that can be had, else the one that is served."""
+    generation: _builtins.int
+    """Names the generation of lists that filled the slate."""
     def __init__(
         self,
         *,
         experiment_id: _builtins.str = ...,
         arm: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id", "generation", b"generation", "model_version", b"model_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1147,9 +1159,11 @@ class Served(_message.Message):
     request_id: _builtins.str
     """Names the response. Events echo it as `request_id`. It also leads to the experiments that had to do with the answer."""
     model_version: _builtins.str
-    """Names the version of the model."""
+    """Names the version of the model that filled the slates. Where arms of experiments had different ones fill them, the one that is served; the `exposure`
+    of each slate names its own.
+    """
     generation: _builtins.int
-    """Names the generation of lists in Redis."""
+    """Names the generation of lists in Redis, that of `model_version`."""
     degraded: _builtins.bool
     """Tells that something the answer needs could not be had and a fallback served instead."""
     fallback: Global___Fallback.ValueType

@@ -1,6 +1,7 @@
 """The order in which items come into question for a customer, produced only as far as somebody looks."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from struct import Struct
 from typing import cast
 
@@ -41,6 +42,22 @@ def stream_candidates(
             yield from _lazily(shared) if floor is None else _below(floor, shared)
             last = float(shared["score"][-1])
             floor = last if floor is None else _scaled(floor, last, float(shared["score"][0]))
+
+
+class Replay:
+    """Lets several slates walk one lazy stream from its beginning."""
+
+    def __init__(self, stream: Iterator[Ranked]) -> None:
+        self._stream = stream
+        self._seen: list[Ranked] = []
+
+    def __iter__(self) -> Iterator[Ranked]:
+        return chain(tuple(self._seen), self._fresh())
+
+    def _fresh(self) -> Iterator[Ranked]:
+        for ranked in self._stream:
+            self._seen.append(ranked)
+            yield ranked
 
 
 def context_strengths(model: ItemModel, context_rows: Iterable[int]) -> dict[int, float]:

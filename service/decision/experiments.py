@@ -39,7 +39,7 @@ def _treated(slate: SlateQuery, running: RunningExperiments, customer_id: str, n
         rivals = tuple((arm.arm, _certain(_under(placement, arm.policy))) for arm in experiment.arms)
         return slate._replace(treatment=Treatment(experiment.experiment_id, rivals=rivals))
     arm = arm_of(experiment, customer_id)
-    treatment = Treatment(experiment.experiment_id, arm.arm, arm.holdout)
+    treatment = Treatment(experiment.experiment_id, arm.arm, arm.holdout, model_version=arm.model_version)
     return SlateQuery(_under(placement, arm.policy), slate.size, treatment)
 
 

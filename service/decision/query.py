@@ -12,18 +12,22 @@ from models.offers import Placement
 from models.profile import Profile
 from models.terms import DAY_MINUTES, WEEK_MINUTES
 
+_NONE_HELD: Mapping[str, CandidateList | None] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
     """Says what an experiment does to one slate: the arm that the customer meets, or none where ``rivals`` are set.
 
     ``rivals`` are two arms, each with the placement under its policy, whose rankings are interleaved.
+    ``model_version`` names the model that the arm asks for, empty for the one that is served.
     """
 
     experiment_id: str
     arm: str = ""
     holdout: bool = False
     rivals: tuple[tuple[str, Placement], ...] = ()
+    model_version: str = ""
 
 
 class SlateQuery(NamedTuple):
@@ -32,6 +36,11 @@ class SlateQuery(NamedTuple):
     placement: Placement
     size: int
     treatment: Treatment | None = None
+
+    @property
+    def model_version(self) -> str:
+        """Give the version of the model that is to fill the slate, empty for the one that is served."""
+        return self.treatment.model_version if self.treatment is not None else ""
 
 
 class Query(NamedTuple):
@@ -70,7 +79,8 @@ class Customer(NamedTuple):
 
     ``record`` is what the shop stored, if anything. ``identity_ids`` are all ids of a customer who has several, in
     order; ``customer_id`` is the first of them then, whichever was asked for. ``counters`` is what caps count of them,
-    by :func:`~models.counters.counter_name`; None where that is not known.
+    by :func:`~models.counters.counter_name`; None where that is not known. ``held`` are their lists, if any, in the
+    generations that are held, by version of the model; only of those that fill a slate.
     """
 
     customer_id: str
@@ -79,6 +89,11 @@ class Customer(NamedTuple):
     record: CustomerRecord | None = None
     identity_ids: tuple[str, ...] = ()
     counters: Mapping[str, int] | None = NO_COUNTERS
+    held: Mapping[str, CandidateList | None] = _NONE_HELD
+
+    def under(self, version: str) -> "Customer":
+        """Give the customer as a model that is held knows them."""
+        return self._replace(candidates=self.held.get(version))
 
     def is_among(self, customer_ids: frozenset[str]) -> bool:
         """Tell whether the customer, under whichever id, is one of these."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple, cast
 
 from models.candidates import BOUGHT_FLAG
 from models.offers import Offer, Rebuys
 from service.decision.arbitration import Arbiter, Contender, Factors
 from service.decision.arrangement import AppliedRule, arrange
-from service.decision.candidate_stream import Ranked, context_strengths, stream_candidates
+from service.decision.candidate_stream import Ranked, Replay, context_strengths, stream_candidates
 from service.decision.explanation import Explainer
 from service.decision.history import read_history, unwelcome_slots
 from service.decision.indexed_offer import IndexedOffer
@@ -57,24 +57,8 @@ def decide(snapshot: Snapshot, query: Query, customer: Customer) -> list[list[Ch
     as a plain item where the placement allows; then what campaigns for this customer hold. Policies that are not plain
     choose from what comes first in this order. What would be empty holds the placement's fallback, if there is one.
     """
-    decision = Decision(snapshot, query, customer)
+    decision = Decisions(snapshot, query, customer) if snapshot.held else Decision(snapshot, query, customer)
     return [decision.fill(slate) for slate in query.slates]
-
-
-class _Replay:
-    """Lets several slates walk one lazy stream from its beginning."""
-
-    def __init__(self, stream: Iterator[Ranked]) -> None:
-        self._stream = stream
-        self._seen: list[Ranked] = []
-
-    def __iter__(self) -> Iterator[Ranked]:
-        return chain(tuple(self._seen), self._fresh())
-
-    def _fresh(self) -> Iterator[Ranked]:
-        for ranked in self._stream:
-            self._seen.append(ranked)
-            yield ranked
 
 
 class Decision:
@@ -93,7 +77,7 @@ class Decision:
         strengths = context_strengths(model, rows) if rows else {}
         stream = stream_candidates(customer.candidates, model, query.segment, strengths)
         walked_once = len(query.slates) == 1 and query.slates[0].treatment is None
-        self._candidates: Iterable[Ranked] = stream if walked_once else _Replay(stream)
+        self._candidates: Iterable[Ranked] = stream if walked_once else Replay(stream)
         self._explainer = Explainer(snapshot, customer, self._history, rows, query.segment)
         self._explain = self._explainer.every if query.explain else self._explainer.first
 
@@ -123,17 +107,20 @@ class Decision:
         self._used_slots, self.terms.barred = used_slots, barred
         names = [[choice.names for choice in ranking] for ranking in rankings]
         chosen = [rankings[team][place] for team, place in team_draft(names, slate.size, self._seed_of(slate))]
-        for choice in chosen:
-            self._use_choice(choice)
+        self.use_up(chosen)
         return chosen
 
     def _seed_of(self, slate: SlateQuery) -> str:
         return f"{self._query.seed}/{slate.placement.placement}/{self._customer.customer_id}"
 
-    def _use_choice(self, choice: Choice) -> None:
-        slot = self._snapshot.slots.find(choice.item_id)
-        if slot is not None:
-            self._use(slot, choice.offer)
+    def use_up(self, choices: Iterable[Choice]) -> None:
+        """Let nothing of what was chosen stand a second time."""
+        for choice in choices:
+            slot = self._snapshot.slots.find(choice.item_id)
+            if slot is not None:
+                self._used_slots.add(slot)
+            if choice.offer is not None:
+                self.terms.use(choice.offer.offer_id)
 
     def free_slot(self, indexed: IndexedOffer, blocked: set[int]) -> int | None:
         """Give the most popular item of an offer that may still be shown; None when there is none."""
@@ -312,6 +299,37 @@ class Decision:
                 self.terms.use(indexed.offer.offer_id)
                 return [Choice("", indexed.offer, 0.0, FALLBACK)]
         return []
+
+
+class Decisions:
+    """Lets each slate of an answer be filled by its model; what one of them shows, no other one does."""
+
+    def __init__(self, snapshot: Snapshot, query: Query, customer: Customer) -> None:
+        self._snapshot = snapshot
+        self._query = query
+        self._customer = customer
+        self._made: dict[str, Decision] = {}
+        self._chosen: list[Choice] = []
+
+    def of(self, slate: SlateQuery) -> Decision:
+        """Give the decision that fills a slate, at its state before that."""
+        version = slate.model_version if slate.model_version in self._snapshot.held else ""
+        decision = self._made.get(version)
+        if decision is None:
+            customer = self._customer.under(version) if version else self._customer
+            decision = self._made[version] = Decision(self._snapshot.under(version), self._query, customer)
+            decision.use_up(self._chosen)
+        return decision
+
+    def fill(self, slate: SlateQuery) -> list[Choice]:
+        """Fill one slate."""
+        decision = self.of(slate)
+        choices = decision.fill(slate)
+        for other in self._made.values():
+            if other is not decision:
+                other.use_up(choices)
+        self._chosen += choices
+        return choices
 
 
 def _campaign_score(last: float, indexed: IndexedOffer) -> float:

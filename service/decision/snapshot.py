@@ -1,5 +1,6 @@
 """What one request is answered from: one catalogue and one model, taken at its start and used to its end."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from models.catalog import Catalog
@@ -29,13 +30,38 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """Holds everything that is not about the customer."""
+    """Holds everything that is not about the customer.
+
+    ``held`` are the same catalogue under the models that arms of experiments name, by version, but for the one that is
+    served.
+    """
 
     catalog: Catalog
     model: ServedModel
     slots: Slots
     offers: OfferIndex
     experiments: RunningExperiments = field(default_factory=dict)
+    held: Mapping[str, "Snapshot"] = field(default_factory=dict)
+
+    def under(self, version: str) -> "Snapshot":
+        """Give the snapshot of a model; this one where none is named, or one that is not there."""
+        return self.held.get(version, self)
+
+    def shared_by(self, versions: Iterable[str]) -> "Snapshot":
+        """Give the snapshot that slates of these models were all filled from; this one where there are several."""
+        if not self.held:
+            return self
+        first, *others = {id(found): found for found in map(self.under, versions)}.values()
+        return self if others else first
+
+    def is_of(self, catalog: Catalog, model: ServedModel, held: Collection[ServedModel]) -> bool:
+        """Tell whether the snapshot was made of these."""
+        others = [one.model for one in self.held.values()]
+        return self.catalog is catalog and self.model is model and others == list(held)
+
+    def has(self, version: str) -> bool:
+        """Tell whether slates can be filled by the version that an arm names, empty for the one that is served."""
+        return not version or version == self.model.model_version or version in self.held
 
     def placement(self, name: str) -> Placement | None:
         """Give the rules of a placement, or None when it does not exist."""
@@ -47,8 +73,10 @@ class Snapshot:
         return self.offers.facts.shows(slot)
 
 
-def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: Snapshot | None) -> Snapshot:
-    """Index a catalogue against a model.
+def build_snapshot(
+    catalog: Catalog, model: ServedModel, now: float, previous: Snapshot | None, held: Iterable[ServedModel] = ()
+) -> Snapshot:
+    """Index a catalogue against a model, and against each of those that are held.
 
     Pure apart from its cost, which is proportional to what changed since ``previous`` plus one counting sort over
     all (offer, item) pairs: run it off the event loop.
@@ -62,4 +90,6 @@ def build_snapshot(catalog: Catalog, model: ServedModel, now: float, previous: S
     else:
         slots = Slots(model.items.vocabulary)
         offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, None)
-    return Snapshot(catalog, model, slots, offers, index_experiments(catalog.experiments))
+    known = previous.held if previous is not None else {}
+    others = {one.model_version: build_snapshot(catalog, one, now, known.get(one.model_version)) for one in held}
+    return Snapshot(catalog, model, slots, offers, index_experiments(catalog.experiments), others)

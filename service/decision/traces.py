@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from service.decision.indexed_offer import IndexedOffer
 from service.decision.query import Customer, Query
-from service.decision.slate import Choice, Decision
+from service.decision.slate import Choice, Decision, Decisions
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TraceRule
 
@@ -29,15 +29,17 @@ def trace_offers(
 
     The answer is decided once more, slate by slate, so that what is told is what really decides.
     """
-    decision = Decision(snapshot, query, customer)
+    decisions = Decisions(snapshot, query, customer)
     traces = []
     for place, choices in enumerate(answered):
-        longer = Decision(snapshot, query, customer)
+        slate = query.slates[place]
+        longer = Decisions(snapshot, query, customer)
         for earlier in query.slates[:place]:
             longer.fill(earlier)
-        tracer = _Tracer(snapshot, query, place, choices, decision, longer)
+        under = snapshot.under(slate.model_version)
+        tracer = _Tracer(under, query, place, choices, decisions.of(slate), longer)
         traces.append([tracer.trace(offer_id) for offer_id in query.trace_offer_ids])
-        decision.fill(query.slates[place])
+        decisions.fill(slate)
     return traces
 
 
@@ -51,7 +53,7 @@ class _Tracer:
         place: int,
         choices: Sequence[Choice],
         decision: Decision,
-        longer: Decision,
+        longer: Decisions,
     ) -> None:
         self._snapshot = snapshot
         self._slate = query.slates[place]

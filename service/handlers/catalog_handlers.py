@@ -15,7 +15,7 @@ from service.handlers.catalog_messages import (
     placement_message,
     placements_from,
 )
-from service.handlers.experiment_messages import check_alone, experiment_message, experiments_from
+from service.handlers.experiment_messages import check_alone, check_held, experiment_message, experiments_from
 from service.handlers.pages import page_of
 from service.handlers.placement_messages import version_message
 from service.handlers.snapshots import Snapshots
@@ -24,18 +24,26 @@ from service.handlers.validation import check, check_ids, kebab_problem
 from service.store.budget_store import BudgetStore
 from service.store.cap_store import CapStore
 from service.store.catalog_store import CatalogStore
+from service.store.model_store import ModelStore
 
 
 class CatalogHandlers:
     """Answers CatalogService. Whoever gets the answer to a change sees it in the next answer of the same server."""
 
     def __init__(
-        self, store: CatalogStore, budgets: BudgetStore, caps: CapStore, snapshots: Snapshots, write_timeout: float
+        self,
+        store: CatalogStore,
+        budgets: BudgetStore,
+        caps: CapStore,
+        models: ModelStore,
+        snapshots: Snapshots,
+        write_timeout: float,
     ) -> None:
         """``write_timeout`` in seconds bounds a change whatever the deadline of the call."""
         self._store = store
         self._budgets = budgets
         self._caps = caps
+        self._models = models
         self._snapshots = snapshots
         self._write_timeout = write_timeout
 
@@ -163,6 +171,9 @@ class CatalogHandlers:
         """Store experiments, all or none. ConflictError when one with an etag was changed since."""
         experiments = tuple(experiments_from(request.experiments))
         check_alone(experiments, self._snapshots.catalog(caller.tenant).experiments)
+        if any(arm.model_version for one in experiments for arm in one.arms):
+            held = await self._models.held(caller.tenant)
+            check_held(experiments, {record.model_version for record in held})
         expected = tuple(Expectation("experiments", one.experiment_id, one.etag) for one in experiments if one.etag)
         change = CatalogChange(experiments=experiments, expectations=expected)
         return messages.UpsertExperimentsResponse(catalog_version=await self._store_change(caller, change, context))

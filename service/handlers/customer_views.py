@@ -7,17 +7,20 @@ from datetime import datetime, timedelta
 
 from dangol.v1 import customer_service_pb2 as messages
 from dangol.v1 import offer_service_pb2
+from models.candidates import CandidateList
 from models.catalog import Catalog
 from models.customers import CustomerRecord
 from models.errors import UnavailableError
 from models.outlook import Outlook, unpack_outlook
 from models.profile import MAXIMAL_PROFILE_EVENTS, ProfileEvent
+from service.decision.experiments import treat
 from service.decision.query import Customer
 from service.decision.slate import decide
+from service.decision.snapshot import Snapshot
 from service.handlers.caller import Caller, Context
 from service.handlers.customer_messages import customer_message
 from service.handlers.customer_reads import CustomerReads
-from service.handlers.offer_messages import OfferMessages
+from service.handlers.offer_messages import OfferMessages, exposure_message
 from service.handlers.personal import customer_of, personal_query
 from service.handlers.push_messages import mark_message
 from service.handlers.queries import recommend_query
@@ -75,15 +78,16 @@ class CustomerViews:
         newest = sorted(marks.by_id.values(), key=lambda mark: mark.time, reverse=True)
         response.pushes.extend(map(mark_message, newest[:_PUSHES]))
         if request.placements:
-            self._add_slates(caller, request, customer, response)
+            await self._add_slates(caller, request, customer, response, context)
         return response
 
-    def _add_slates(
+    async def _add_slates(
         self,
         caller: Caller,
         request: messages.GetCustomerRequest,
         customer: Customer,
         response: messages.GetCustomerResponse,
+        context: Context,
     ) -> None:
         """Decide as RecommendOffers would now, with every reason, and reserve nothing."""
         snapshot = self._snapshots.current(caller.tenant)
@@ -93,12 +97,34 @@ class CustomerViews:
         query = recommend_query(asked, snapshot, self._now())
         if customer.record is not None:
             query = personal_query(query, customer.record, time_zone="")
-        slates = decide(snapshot, query, customer)
-        response.slates.extend(
-            self._messages.build(slate.placement.placement, choices, snapshot.catalog, query)
-            for slate, choices in zip(query.slates, slates, strict=True)
-        )
-        response.model_version = snapshot.model.model_version
+        query = treat(query, snapshot.experiments, customer.customer_id)
+        versions = [slate.model_version for slate in query.slates]
+        held = {version: await self._list_under(caller, snapshot, version, request, context) for version in versions}
+        slates = decide(snapshot, query, customer._replace(held=held))
+        for asked_slate, choices in zip(query.slates, slates, strict=True):
+            slate = self._messages.build(asked_slate.placement.placement, choices, snapshot.catalog, query)
+            if asked_slate.treatment is not None:
+                model = snapshot.under(asked_slate.model_version).model
+                slate.exposure.CopyFrom(exposure_message(asked_slate.treatment, model))
+            response.slates.append(slate)
+        response.model_version = snapshot.shared_by(versions).model.model_version
+
+    async def _list_under(
+        self,
+        caller: Caller,
+        snapshot: Snapshot,
+        version: str,
+        request: messages.GetCustomerRequest,
+        context: Context,
+    ) -> CandidateList | None:
+        """Read the list of a customer in a generation that is held. UnavailableError when Redis cannot be read."""
+        if version not in snapshot.held:
+            return None
+        generation = snapshot.under(version).model.generation
+        read = await self._reads.read(caller.tenant, generation, [request.customer_id], context, with_records=True)
+        if read is None:
+            raise UnavailableError("Redis cannot be read now")
+        return read.customers[0].candidates
 
 
 def _add_outlook(outlook: Outlook | None, trained_until: datetime | None, told: messages.GetCustomerResponse) -> None:

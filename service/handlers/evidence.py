@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,19 +18,16 @@ Shares = Mapping[str, Sequence[tuple[str, float]]]
 """Holds by item the items of the customer's events, each with its share, the largest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    generation: int
-    folder: Folder | None
+_KEPT = 3  # generations: the one that is served, and those of arms
 
 
 class Evidence:
-    """Shares scores out. Holds the factors of one generation: those that an explanation was last asked of."""
+    """Shares scores out. Holds the factors of some generations, of which an explanation was asked last."""
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._lock = asyncio.Lock()
-        self._held = _Held(0, None)
+        self._folders: dict[int, Folder | None] = {}
 
     async def shares(
         self,
@@ -59,11 +55,16 @@ class Evidence:
 
     async def _folder(self, tenant: str, record: GenerationRecord, snapshot: Snapshot) -> Folder | None:
         async with self._lock:
-            if self._held.generation != record.generation:
+            generation = record.generation
+            if generation not in self._folders:
                 model = await self._store.load_fold(tenant, record)
                 folder = None if model is None else await asyncio.to_thread(Folder, model, snapshot.model.items)
-                self._held = _Held(record.generation, folder)
-            return self._held.folder
+                self._folders[generation] = folder
+            # The one that was asked of last stands last.
+            self._folders[generation] = self._folders.pop(generation)
+            if len(self._folders) > _KEPT:
+                del self._folders[next(iter(self._folders))]
+            return self._folders[generation]
 
 
 def _shared_out(folder: Folder, snapshot: Snapshot, customer: Customer, item_ids: Sequence[str], now: float) -> Shares:

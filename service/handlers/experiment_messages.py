@@ -1,6 +1,6 @@
 """Experiment messages ↔ domain, each field checked on its way in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 
 from dangol.v1 import catalog_pb2
@@ -14,6 +14,7 @@ from service.handlers.validation import (
     check_kebabs,
     count_problem,
     kebab_problem,
+    optional_id_problem,
     optional_kebab_problem,
     range_problem,
 )
@@ -61,6 +62,17 @@ def check_alone(experiments: Iterable[Experiment], known: Mapping[str, Experimen
                 raise PreconditionError(f"the placement {placement} would have two experiments at a time, {ids}")
 
 
+def check_held(experiments: Sequence[Experiment], held: Container[str]) -> None:
+    """InvalidInputError when an arm, of an experiment that has not ended, names a model that is not among ``held``."""
+    for place, experiment in enumerate(experiments):
+        if experiment.status is ExperimentStatus.ENDED:
+            continue
+        for number, arm in enumerate(experiment.arms):
+            if arm.model_version and arm.model_version not in held:
+                field = f"experiments[{place}].arms[{number}].model_version"
+                raise InvalidInputError(field, "is not held in Redis: `dangol publish --hold` brings it there")
+
+
 def experiment_message(experiment: Experiment) -> catalog_pb2.Experiment:
     """Write an experiment."""
     message = catalog_pb2.Experiment(
@@ -80,7 +92,7 @@ def experiment_message(experiment: Experiment) -> catalog_pb2.Experiment:
 
 
 def _arm_message(arm: Arm) -> catalog_pb2.Arm:
-    message = catalog_pb2.Arm(arm=arm.arm, weight=arm.weight, holdout=arm.holdout)
+    message = catalog_pb2.Arm(arm=arm.arm, weight=arm.weight, holdout=arm.holdout, model_version=arm.model_version)
     if arm.policy is not None:
         message.policy.CopyFrom(policy_message(arm.policy))
     return message
@@ -127,5 +139,9 @@ def _arm_from(message: catalog_pb2.Arm, field: str, *, interleaved: bool) -> Arm
         raise InvalidInputError(f"{field}.holdout", "does not go with an interleaved experiment")
     if message.holdout and message.HasField("policy"):
         raise InvalidInputError(f"{field}.policy", "does not go with holdout")
+    check(f"{field}.model_version", optional_id_problem(message.model_version))
+    if message.model_version and (message.holdout or interleaved):
+        other = "holdout" if message.holdout else "an interleaved experiment"
+        raise InvalidInputError(f"{field}.model_version", f"does not go with {other}")
     policy = policy_from(message.policy, f"{field}.policy") if message.HasField("policy") else None
-    return Arm(message.arm, message.weight or 1, policy, message.holdout)
+    return Arm(message.arm, message.weight or 1, policy, message.holdout, message.model_version)

@@ -11,6 +11,7 @@ from service.decision.query import Query, Treatment
 from service.decision.ranking import RankedChoice
 from service.decision.reasons import Reason, ReasonCode
 from service.decision.slate import Choice
+from service.decision.snapshot import ServedModel
 from service.decision.traces import Trace
 from service.handlers.money_messages import discount_message, money_message
 from service.handlers.terms_messages import representation_message
@@ -60,13 +61,10 @@ class OfferMessages:
         choices: Sequence[Choice],
         catalog: Catalog,
         query: Query,
-        treatment: Treatment | None = None,
     ) -> offer_service_pb2.Slate:
         """Write a slate's choices, ranked from 1; all that explains them with ``explain``, else the first reason."""
         self._forget_what_is_old(catalog)
         slate = offer_service_pb2.Slate(placement=placement)
-        if treatment is not None:
-            slate.exposure.experiment_id, slate.exposure.arm = treatment.experiment_id, treatment.arm
         for rank, choice in enumerate(choices, start=1):
             message = slate.offers.add()
             message.MergeFromString(self._template_for(choice, placement, catalog, query))
@@ -94,6 +92,16 @@ class OfferMessages:
         if pairing is not None and (offer is None or not offer.representations):
             pairing.encoded = template
         return template
+
+
+def exposure_message(treatment: Treatment, model: ServedModel) -> offer_service_pb2.Exposure:
+    """Write what an experiment had to do with a slate, and which model filled it."""
+    return offer_service_pb2.Exposure(
+        experiment_id=treatment.experiment_id,
+        arm=treatment.arm,
+        model_version=model.model_version,
+        generation=model.generation,
+    )
 
 
 def trace_messages(traces: Sequence[Trace]) -> list[offer_service_pb2.OfferTrace]:

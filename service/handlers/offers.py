@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dangol.v1 import offer_service_pb2
 from models.errors import InvalidInputError, UnavailableError
 from models.experiments import marked
-from models.profile import EMPTY_PROFILE
 from service.decision.experiments import treat
 from service.decision.query import Customer, Query, SlateQuery
 from service.decision.ranking import rank_items, similar_items
@@ -22,15 +21,16 @@ from service.handlers.catalog_messages import placement_message
 from service.handlers.customer_reads import CustomerReads
 from service.handlers.evidence import Evidence, Shares, add_shares
 from service.handlers.exposures import Exposures
-from service.handlers.offer_messages import OfferMessages, ranked_items, trace_messages
-from service.handlers.personal import customer_of, personal_query
+from service.handlers.offer_messages import OfferMessages, exposure_message, ranked_items, trace_messages
+from service.handlers.personal import personal_query
 from service.handlers.placement_messages import preview_from, preview_query
 from service.handlers.queries import batch_query, items_to_rank, recommend_query
+from service.handlers.readings import Readings, lack_of
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots
 from service.handlers.validation import check, id_problem, size_of_page
 from service.handlers.wire import embedded, embedded_tag
-from service.store.customer_reader import CustomerRead
+from service.store.generation_record import GenerationRecord
 
 _DEFAULT_SIMILAR = 10
 _CUSTOMERS_PER_TURN = 16  # of a batch, before other calls get their turn: about a millisecond
@@ -41,6 +41,7 @@ _FALLBACK_NAMES = {
     offer_service_pb2.FALLBACK_NO_BUDGETS: "no-budgets",
     offer_service_pb2.FALLBACK_NO_CAPS: "no-caps",
     offer_service_pb2.FALLBACK_NO_SHARES: "no-shares",
+    offer_service_pb2.FALLBACK_NO_ARM_MODEL: "no-arm-model",
 }
 _LOST = (
     offer_service_pb2.FALLBACK_SHARED_LIST,
@@ -56,6 +57,7 @@ _SLATES, _SERVED = embedded_tag(_RESPONSE, "slates"), embedded_tag(_RESPONSE, "s
 _BATCH = offer_service_pb2.BatchRecommendOffersResponse.DESCRIPTOR
 _CUSTOMER_SLATES, _BATCH_SERVED = embedded_tag(_BATCH, "customer_slates"), embedded_tag(_BATCH, "served")
 _STREAM_BATCH = embedded_tag(offer_service_pb2.StreamRecommendOffersResponse.DESCRIPTOR, "batch")
+_SLATE_EXPOSURE = embedded_tag(offer_service_pb2.Slate.DESCRIPTOR, "exposure")
 _CUSTOMER = offer_service_pb2.CustomerSlate.DESCRIPTOR
 _CUSTOMER_ID, _CUSTOMER_SLATE = embedded_tag(_CUSTOMER, "customer_id"), embedded_tag(_CUSTOMER, "slate")
 
@@ -76,7 +78,7 @@ class OfferHandlers:
     ) -> None:
         """``sample`` gives so many customers of a tenant's generation, ``now`` seconds since 1970, UTC."""
         self._snapshots = snapshots
-        self._reads = reads
+        self._readings = Readings(snapshots, reads)
         self._reservations = reservations
         self._caps = caps
         self._exposures = exposures
@@ -95,23 +97,25 @@ class OfferHandlers:
         request_id = self._next_request_id()
         query = recommend_query(request, snapshot, self._now(), request_id)
         context.customer_id = request.customer_id
-        customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
+        customers, fallback = await self._readings.read(caller, snapshot, [request.customer_id], context, query)
         query = self._personal(query, request, customers[0], fallback)
         if snapshot.experiments:
             query = treat(query, snapshot.experiments, customers[0].customer_id)
+            fallback = fallback or lack_of(snapshot, query)
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         if snapshot.experiments:
             request_id = self._expose(caller, request.customer_id, query, request_id)
         shares: Shares | None = {}
         if query.explain:
-            item_ids = [choice.item_id for choices in slates for choice in choices]
-            shares = await self._evidence.shares(caller.tenant, record, snapshot, customers[0], item_ids, query.now)
+            shares = await self._shares(caller, snapshot, record, query, customers[0], slates)
             if shares is None:
                 fallback = fallback or offer_service_pb2.FALLBACK_NO_SHARES
-        served = self._served(snapshot, fallback, context, request_id)
+        served = self._served(
+            snapshot.shared_by(slate.model_version for slate in query.slates), fallback, context, request_id
+        )
         if query.explain or query.trace_offer_ids:
             explained = [
-                self._messages.build(asked.placement.placement, choices, snapshot.catalog, query, asked.treatment)
+                self._build(asked, choices, snapshot, query)
                 for asked, choices in zip(query.slates, slates, strict=True)
             ]
             add_shares(explained, shares or {})
@@ -133,20 +137,23 @@ class OfferHandlers:
         request_id = base_id = self._next_request_id()
         query = batch_query(request, snapshot, self._now(), request_id)
         context.facts["customers"] = len(request.customer_ids)
-        customers, fallback = await self._read(caller, snapshot, list(request.customer_ids), context)
+        customers, fallback = await self._readings.read(caller, snapshot, request.customer_ids, context, query)
         parts = []
+        filled = []
         for number, (customer_id, customer) in enumerate(zip(request.customer_ids, customers, strict=True), start=1):
             own = self._personal(query, request, customer, fallback)
             if snapshot.experiments:
                 own = treat(own, snapshot.experiments, customer.customer_id)
+                fallback = fallback or lack_of(snapshot, own)
             slates, answered, fallback = await self._decide(caller, snapshot, own, customer, fallback, context)
+            filled.append(answered.slates[0].model_version)
             if answered.slates[0].treatment is not None:
                 request_id = self._expose(caller, customer_id, answered, base_id)
             parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer_id, slates[0], snapshot, answered)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
-        served = self._served(snapshot, fallback, context, request_id)
+        served = self._served(snapshot.shared_by(filled), fallback, context, request_id)
         return b"".join((*parts, embedded(_BATCH_SERVED, served.SerializeToString())))
 
     async def stream_recommend_offers(
@@ -168,11 +175,45 @@ class OfferHandlers:
         return embedded(_CUSTOMER_ID, customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
 
     def _encode(self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
-        placement, treatment = asked.placement.placement, asked.treatment
-        if query.explain or treatment is not None or asked.placement.policy.exploration is not None:
-            slate = self._messages.build(placement, choices, snapshot.catalog, query, treatment)
-            return slate.SerializeToString()
-        return self._messages.encode(placement, choices, snapshot.catalog, query)
+        treatment, is_explored = asked.treatment, asked.placement.policy.exploration is not None
+        if query.explain or is_explored or (treatment is not None and treatment.rivals):
+            return self._build(asked, choices, snapshot, query).SerializeToString()
+        encoded = self._messages.encode(asked.placement.placement, choices, snapshot.catalog, query)
+        if treatment is None:
+            return encoded
+        exposure = exposure_message(treatment, snapshot.under(asked.model_version).model)
+        return encoded + embedded(_SLATE_EXPOSURE, exposure.SerializeToString())
+
+    def _build(
+        self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query
+    ) -> offer_service_pb2.Slate:
+        slate = self._messages.build(asked.placement.placement, choices, snapshot.catalog, query)
+        if asked.treatment is not None:
+            slate.exposure.CopyFrom(exposure_message(asked.treatment, snapshot.under(asked.model_version).model))
+        return slate
+
+    async def _shares(
+        self,
+        caller: Caller,
+        snapshot: Snapshot,
+        record: GenerationRecord,
+        query: Query,
+        customer: Customer,
+        slates: Sequence[Sequence[Choice]],
+    ) -> Shares | None:
+        """Share the scores of each slate out by the factors of its model; None when some of them cannot be read."""
+        shares: dict[str, Sequence[tuple[str, float]]] = {}
+        for asked, choices in zip(query.slates, slates, strict=True):
+            under = snapshot.under(asked.model_version)
+            known = record if under is snapshot else self._snapshots.held_record(under.model.generation)
+            item_ids = [choice.item_id for choice in choices]
+            if known is None:
+                return None
+            found = await self._evidence.shares(caller.tenant, known, under, customer, item_ids, query.now)
+            if found is None:
+                return None
+            shares |= found
+        return shares
 
     def _next_request_id(self) -> str:
         return f"{self._request_prefix}-{next(self._request_numbers):x}"
@@ -191,7 +232,7 @@ class OfferHandlers:
         customer_ids: Sequence[str] = request.customer_ids
         if not customer_ids:
             customer_ids = await self._sample(caller.tenant, snapshot.model.generation, sample_size)
-        customers, fallback = await self._read(caller, snapshot, customer_ids, context)
+        customers, fallback = await self._readings.read(caller, snapshot, customer_ids, context)
         if fallback == offer_service_pb2.FALLBACK_SHARED_LIST:
             raise UnavailableError("the customers cannot be read now")
         now = self._now()
@@ -242,7 +283,7 @@ class OfferHandlers:
         item_ids = items_to_rank(request)
         snapshot = self._snapshots.current(caller.tenant)
         context.customer_id = request.customer_id
-        customers, fallback = await self._read(caller, snapshot, [request.customer_id], context)
+        customers, fallback = await self._readings.read(caller, snapshot, [request.customer_id], context)
         choices = rank_items(snapshot, customers[0], item_ids, request.segment)
         return offer_service_pb2.RankItemsResponse(
             items=ranked_items(choices, snapshot.catalog), served=self._served(snapshot, fallback, context)
@@ -279,40 +320,6 @@ class OfferHandlers:
             return slates, query, fallback
         query = without_uncounted(snapshot, query, slates)
         return decide(snapshot, query, customer), query, fallback or offer_service_pb2.FALLBACK_NO_CAPS
-
-    async def _read(
-        self, caller: Caller, snapshot: Snapshot, customer_ids: Sequence[str], context: Context
-    ) -> tuple[list[Customer], offer_service_pb2.Fallback.ValueType]:
-        """Read customers; those that cannot be read are as unknown ones, and the fallback says so."""
-        # Asked before waiting: a snapshot that could not be followed is no fresher when its successor comes meanwhile.
-        was_failing = self._snapshots.is_failing
-        read = await self._reads.read(
-            caller.tenant,
-            snapshot.model.generation,
-            customer_ids,
-            context,
-            with_records=self._snapshots.keeps_records,
-            with_counters=bool(snapshot.offers.caps),
-        )
-        if read is None:
-            unknown = [Customer(customer_id, None, EMPTY_PROFILE, counters=None) for customer_id in customer_ids]
-            return unknown, offer_service_pb2.FALLBACK_SHARED_LIST
-        customers = [
-            customer_of(customer_id, state) for customer_id, state in zip(customer_ids, read.customers, strict=True)
-        ]
-        return customers, self._fallback_of(read, snapshot, was_failing=was_failing)
-
-    def _fallback_of(
-        self, read: CustomerRead, snapshot: Snapshot, *, was_failing: bool
-    ) -> offer_service_pb2.Fallback.ValueType:
-        if read.pointer == snapshot.model.generation:
-            return offer_service_pb2.FALLBACK_UNSPECIFIED
-        self._snapshots.nudge()
-        # A pointer that has just moved is followed within milliseconds and the lists of both generations are there;
-        # one that is gone, or that cannot be followed, leaves us with the last good snapshot.
-        if read.pointer is None or was_failing or self._snapshots.is_failing:
-            return offer_service_pb2.FALLBACK_LAST_SNAPSHOT
-        return offer_service_pb2.FALLBACK_UNSPECIFIED
 
     def _served(
         self,

@@ -12,10 +12,11 @@ import structlog
 from models.catalog import EMPTY_CATALOG, Catalog
 from models.counters import NO_CAPS, OfferCaps
 from models.errors import DangolError, NotFoundError, UnavailableError
-from models.item_model import ItemModel
+from models.experiments import models_of
 from models.offers import Offer
 from models.terms import Budget
-from service.decision.snapshot import ServedModel, Snapshot, build_snapshot
+from service.decision.snapshot import Snapshot, build_snapshot
+from service.handlers.held_models import HeldModels, served_model
 from service.store.catalog_store import CatalogStore
 from service.store.generation_record import GenerationRecord
 from service.store.model_store import ModelStore
@@ -44,6 +45,7 @@ class Snapshots:
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._models = models
+        self._held = HeldModels(models)
         self._catalogs = catalogs
         self._executor = executor
         self._settings = settings
@@ -127,6 +129,10 @@ class Snapshots:
             raise UnavailableError("no model is loaded yet; publish one first")
         return self._record
 
+    def held_record(self, generation: int) -> GenerationRecord | None:
+        """Give a generation that is in memory for arms of experiments; None when it is there no more."""
+        return self._held.record(generation)
+
     def nudge(self) -> None:
         """Ask for news at once instead of at the next poll."""
         self._nudged.set()
@@ -177,12 +183,14 @@ class Snapshots:
         model = self._snapshot.model if self._snapshot is not None else None
         if record is not None and (self._record is None or record.generation != self._record.generation):
             items = await self._models.load_items(tenant, record)
-            model = _served_model(record, items)
-        previous = self._snapshot
-        if model is not None and (previous is None or catalog is not previous.catalog or model is not previous.model):
+            model = served_model(record, items)
+        versions = models_of(catalog.experiments.values()) - {record.model_version if record is not None else ""}
+        await self._held.refresh(tenant, versions)
+        previous, held = self._snapshot, self._held.models
+        if model is not None and (previous is None or not previous.is_of(catalog, model, held)):
             loop = asyncio.get_running_loop()
             self._snapshot = await loop.run_in_executor(
-                self._executor, build_snapshot, catalog, model, time.time(), previous
+                self._executor, build_snapshot, catalog, model, time.time(), previous, held
             )
             # Hundreds of thousands of objects that live long and hold no cycles: the collector need not walk them
             # again and again while calls wait. Counting references still frees them.
@@ -207,9 +215,3 @@ class Snapshots:
     def _check(self, tenant: str) -> None:
         if tenant != self._settings.tenant:
             raise NotFoundError("this server serves another tenant")
-
-
-def _served_model(record: GenerationRecord, items: ItemModel) -> ServedModel:
-    last = record.last_event_time
-    trained_until = last.timestamp() if last is not None else float("-inf")
-    return ServedModel(record.generation, record.model_version, items, trained_until)

@@ -1,4 +1,7 @@
-"""Makes candidates fresh: of customers of whom something was heard, and of all of them when a generation comes."""
+"""Makes candidates fresh: of customers of whom something was heard, and of all of them when a generation comes.
+
+That is done for the generation that is live and for each that is held, as arms of experiments answer from those.
+"""
 
 import itertools
 import time
@@ -19,12 +22,17 @@ CHUNK = 32
 """Customers whose lists are made at once: their scores are one product of two matrices."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """Is the generation that lists are made for; ``folder`` is None when it was published without what that takes."""
+@dataclass(slots=True)
+class _Kept:
+    """Is a generation that lists are made for; ``folder`` is None when it was published without what that takes.
+
+    ``lease`` and ``walk`` are of the making of all its lists, None before and after that.
+    """
 
     record: GenerationRecord
     folder: Folder | None
+    lease: Lease | None
+    walk: Iterator[list[str]] | None = None
 
 
 def _utc_now() -> datetime:
@@ -39,25 +47,15 @@ class Refresher:
         self._store = store
         self._worker = worker
         self._now = now
-        self._served: _Served | None = None
-        self._walk: Iterator[list[str]] | None = None
-        self._lease: Lease | None = None
+        self._kept: dict[int, _Kept] = {}
         self._log = structlog.get_logger("dangol")
 
-    @property
-    def generation(self) -> int:
-        """Give the generation that lists are made for, 0 for none."""
-        return self._served.record.generation if self._served is not None else 0
-
     def follow(self) -> None:
-        """Take up the generation that is live now, if it is another one."""
-        record = self._store.live()
-        if record is None:
-            self._served = self._lease = self._walk = None
-        elif record.generation != self.generation:
-            self._served = _Served(record, self._load(record))
-            self._walk = None
-            self._lease = self._store.lease(record.generation, self._worker) if self._served.folder else None
+        """Take up the generations that are live or held now, and let go of all others."""
+        records = self._store.current()
+        self._kept = {
+            record.generation: self._kept.get(record.generation) or self._take_up(record) for record in records
+        }
 
     def refresh(self, customer_ids: Sequence[str]) -> dict[str, str]:
         """Make the lists of customers fresh; give, for those where that went wrong, what did.
@@ -66,14 +64,8 @@ class Refresher:
         published without what it takes. A profile that changes meanwhile has another event in the log, to come next.
         """
         problems: dict[str, str] = {}
-        for chunk in _chunks(customer_ids):
-            try:
-                self._refresh(chunk)
-            except DangolError:
-                raise
-            except Exception:  # noqa: BLE001 - whichever customer it is, the others' lists are made all the same
-                for customer_id in chunk:
-                    problems |= self._problem_with(customer_id)
+        for kept in self._kept.values():
+            problems |= self._refresh_all(kept, customer_ids)
         return problems
 
     def go_on(self) -> int:
@@ -81,26 +73,41 @@ class Refresher:
 
         They know nothing of what happened since the training. What comes in meanwhile does not wait for this.
         """
-        if self._lease is None:
+        return next((count for kept in self._kept.values() if (count := self._go_on(kept))), 0)
+
+    def _go_on(self, kept: _Kept) -> int:
+        if kept.lease is None:
             return 0
-        if not self._lease.take():
+        if not kept.lease.take():
             # Another one does it, or did.
-            self._lease = None if self._lease.is_closed() else self._lease
+            kept.lease = None if kept.lease.is_closed() else kept.lease
             return 0
-        if self._walk is None:
-            self._walk = self._store.profiled()
-        customer_ids = next(self._walk, None)
+        if kept.walk is None:
+            kept.walk = self._store.profiled()
+        customer_ids = next(kept.walk, None)
         if customer_ids is None:
-            self._lease.close()
-            self._lease = self._walk = None
-            self._log.info("lists are fresh", generation=self.generation)
+            kept.lease.close()
+            kept.lease = kept.walk = None
+            self._log.info("lists are fresh", generation=kept.record.generation)
             return 0
-        self.refresh(customer_ids)
+        self._refresh_all(kept, customer_ids)
         return len(customer_ids)
 
-    def _problem_with(self, customer_id: str) -> dict[str, str]:
+    def _refresh_all(self, kept: _Kept, customer_ids: Sequence[str]) -> dict[str, str]:
+        problems: dict[str, str] = {}
+        for chunk in _chunks(customer_ids):
+            try:
+                self._refresh(kept, chunk)
+            except DangolError:
+                raise
+            except Exception:  # noqa: BLE001 - whichever customer it is, the others' lists are made all the same
+                for customer_id in chunk:
+                    problems |= self._problem_with(kept, customer_id)
+        return problems
+
+    def _problem_with(self, kept: _Kept, customer_id: str) -> dict[str, str]:
         try:
-            self._refresh([customer_id])
+            self._refresh(kept, [customer_id])
         except DangolError:
             raise
         except Exception as error:  # noqa: BLE001 - it is told with the entry that is set aside
@@ -108,19 +115,21 @@ class Refresher:
             return {customer_id: f"candidates cannot be made fresh ({type(error).__name__})"}
         return {}
 
-    def _refresh(self, customer_ids: Sequence[str]) -> None:
-        served = self._served
-        if served is None or served.folder is None:
+    def _refresh(self, kept: _Kept, customer_ids: Sequence[str]) -> None:
+        folder, generation = kept.folder, kept.record.generation
+        if folder is None:
             return
-        now, generation = self._now(), served.record.generation
+        now = self._now()
         customers = self._store.read(generation, customer_ids)
-        histories = [served.folder.history(_unknown(customer, served.record), now) for customer in customers]
+        histories = [folder.history(_unknown(customer, kept.record), now) for customer in customers]
         chosen = [place for place, history in enumerate(histories) if len(history.rows)]
-        lists = served.folder.fold(
-            [histories[place] for place in chosen], [customers[place].candidates for place in chosen]
-        )
+        lists = folder.fold([histories[place] for place in chosen], [customers[place].candidates for place in chosen])
         fresh = [(customers[place], candidates) for place, candidates in zip(chosen, lists, strict=True)]
         self._store.write(generation, fresh)
+
+    def _take_up(self, record: GenerationRecord) -> _Kept:
+        folder = self._load(record)
+        return _Kept(record, folder, self._store.lease(record.generation, self._worker) if folder else None)
 
     def _load(self, record: GenerationRecord) -> Folder | None:
         try:

@@ -14,7 +14,7 @@ from service.store.connection import SyncConnection
 from service.store.event_log import DAY_SECONDS
 from service.store.faults import reaching_redis
 from service.store.functions import REFRESH_CANDIDATES, FunctionCall, call_all_blocking, run_keyed
-from service.store.generation_record import GenerationRecord
+from service.store.generation_record import GenerationRecord, GenerationState
 from service.store.keys import MetaKeys
 from service.store.lease import Lease
 from service.store.scan import profiled
@@ -45,11 +45,13 @@ class CandidateRefresh:
         self._tenant = tenant
         self._seconds = int(lists_days * DAY_SECONDS)
 
-    def live(self) -> GenerationRecord | None:
-        """Give the live generation; None when nothing is published or Redis is empty."""
+    def current(self) -> list[GenerationRecord]:
+        """Give the live generation, then those that are held; none when nothing is published or Redis is empty."""
         with reaching_redis():
-            pointer = self._connection.client.execute_command("GET", MetaKeys(self._tenant).pointer)
-        return None if pointer is None else GenerationRecord.from_json(pointer)
+            values = self._connection.client.execute_command("HVALS", MetaKeys(self._tenant).generations)
+        records = map(GenerationRecord.from_json, values)
+        wanted = [one for one in records if one.state is GenerationState.LIVE or one.hold_time is not None]
+        return sorted(wanted, key=lambda one: (one.state is not GenerationState.LIVE, one.generation))
 
     def load(self, record: GenerationRecord) -> tuple[ItemModel, FoldModel] | None:
         """Load what lists of a generation are made with; None when it was published without.

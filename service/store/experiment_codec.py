@@ -44,4 +44,5 @@ def _decode_arm(record: dict[str, Any]) -> Arm:
         record.get("weight", 1),
         None if policy is None else decode_policy(policy),
         bool(record.get("holdout", False)),
+        record.get("model_version", ""),
     )

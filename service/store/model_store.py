@@ -60,6 +60,10 @@ class ModelStore:
             records = await self._client.execute_command("HGETALL", MetaKeys(tenant).generations)
         return sorted(map(GenerationRecord.from_json, records.values()), key=lambda record: -record.generation)
 
+    async def held(self, tenant: str) -> list[GenerationRecord]:
+        """List the generations that are held, newest first."""
+        return [record for record in await self.generations(tenant) if record.hold_time is not None]
+
     async def load_items(self, tenant: str, record: GenerationRecord) -> ItemModel:
         """Load the item side of a generation. NotFoundError when parts of it are gone, ArtifactError when damaged."""
         meta, generation = MetaKeys(tenant), record.generation

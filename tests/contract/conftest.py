@@ -31,7 +31,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with EmbeddedRedis(directory / "redis") as redis:
         own = candidate_list([candidate(7, 1.0), candidate(3, 0.9)])
         publish_model(redis.url, directory, item_model(neighbors={0: [(5, 0.5)]}), {"ada": own})
-        settings = {"engine": request.param, "maximal_request_bytes": 64 * 1024, "maximal_response_bytes": 1 << 20}
+        settings = {
+            "engine": request.param,
+            "maximal_request_bytes": 64 * 1024,
+            "maximal_response_bytes": 1 << 20,
+            "read_timeout": 1.0,
+        }
         with running_server(directory / "server", redis.url, **settings) as running:
             yield running
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from models.catalog import EMPTY_CATALOG, CatalogChange
 from models.errors import InvalidInputError
+from models.experiments import Arm, Experiment
 from models.progress import SilentProgress
 from models.registry import Registry
 from service import publisher
@@ -90,6 +92,18 @@ def test_without_a_current_model_the_rest_is_rebuilt(
 def test_a_file_that_cannot_be_used_is_named(registry: Registry, store: GenerationStore, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"absent\.jsonl"):
         publisher.rebuild(registry, store, TENANT, SilentProgress(), catalog_file=tmp_path / "absent.jsonl")
+
+
+def test_models_that_arms_name_are_held_again(
+    registry: Registry, versions: list[str], store: GenerationStore, tmp_path: Path
+) -> None:
+    arms = (Arm("control"), Arm("rival", model_version=versions[1]), Arm("gone", model_version="20990101-never"))
+    experiment = Experiment("models", ("home-top",), arms)
+    catalog_file = tmp_path / "catalog.jsonl"
+    write_catalog(catalog_file, EMPTY_CATALOG.apply(CatalogChange(experiments=(experiment,))))
+    rebuilt = publisher.rebuild(registry, store, TENANT, SilentProgress(), catalog_file=catalog_file)
+    assert (rebuilt.held, rebuilt.lost) == ((versions[1],), ("20990101-never",))
+    assert [record.model_version for record in store.overview(TENANT).held] == [versions[1]]
 
 
 async def test_events_come_back_from_the_archive_and_are_not_archived_again(

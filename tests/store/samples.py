@@ -154,7 +154,12 @@ placements = strategies.builds(
 )
 audiences = strategies.builds(Audience, identifiers, strategies.frozensets(identifiers, max_size=3))
 arms = strategies.builds(
-    Arm, identifiers, strategies.integers(1, 1_000), strategies.none() | policies, strategies.booleans()
+    Arm,
+    identifiers,
+    strategies.integers(1, 1_000),
+    strategies.none() | policies,
+    strategies.booleans(),
+    strategies.just("") | identifiers,
 )
 experiments = strategies.builds(
     Experiment,
