@@ -99,8 +99,8 @@ class LearnedSettings(_Model):
     )
     own: int = Field(default=150, ge=0, le=1000, description="Candidates that the customer met before, at most.")
     found: int = Field(default=200, ge=1, le=1000, description="Candidates found by the sources, at most.")
-    binary_rounds: int = Field(default=150, ge=1, le=2000, description="Trees for the odds of a purchase.")
-    pairwise_rounds: int = Field(default=100, ge=1, le=2000, description="Trees for the order within a list.")
+    binary_rounds: int = Field(default=110, ge=1, le=2000, description="Trees for the odds of a purchase.")
+    pairwise_rounds: int = Field(default=70, ge=1, le=2000, description="Trees for the order within a list.")
     revenue_mix: float = Field(
         default=0.0, ge=0, le=1, description="How far lists are for revenue: 0 not at all, 1 by what is spent alone."
     )

@@ -1,5 +1,6 @@
 """The candidates of some customers at a moment, and what is known of each: the rows that trees look at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from training.learned.families import FAMILY_FEATURES
 from training.learned.moment import Moment
 from training.learned.pairs import HALF_LIVES, NEVER
 from training.learned.traits import CUSTOMER_TRAITS, ITEM_TRAITS
+from training.sources.scorer import best_of
 
 _PAIR_FEATURES = (
     "own-count",
@@ -84,8 +86,9 @@ class Frame:
 def frame_of(moment: Moment, customer_rows: NDArray[np.int64], sizes: FrameSizes) -> Frame:
     """Gather and describe the candidates of some customers."""
     scores = _source_scores(moment, customer_rows)
+    bests = [_best(score) for score in scores]
     owners, pairs = _own(moment, customer_rows, sizes.own)
-    blend = _blend(scores, moment.sources.trend)
+    blend = _blend(scores, bests, moment.sources.trend)
     found_owners, found_columns = _found(moment, customer_rows, blend, sizes.found)
     sources = moment.sources
     items = np.concatenate([moment.pairs.item[pairs], sources.columns[found_columns]])
@@ -98,7 +101,7 @@ def frame_of(moment: Moment, customer_rows: NDArray[np.int64], sizes: FrameSizes
     place = 0
     for part in (
         _describe_pairs(moment, customer_rows, owners, pairs),
-        _describe_sources(moment, scores, blend, owners, items, rank),
+        _describe_sources(moment, scores, bests, blend, owners, items, rank),
         moment.items[items],
         moment.customers[customer_rows][owners],
         _describe_families(moment, customer_rows[owners], items, pairs),
@@ -133,12 +136,18 @@ def _own(moment: Moment, customer_rows: NDArray[np.int64], most: int) -> tuple[N
     return owners[chosen], pairs[chosen]
 
 
-def _blend(scores: list[NDArray[np.float32]], trend: NDArray[np.float32]) -> NDArray[np.float32]:
+def _best(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give each row's highest score, (n, 1), above 0 in any case."""
+    return np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.float32(1e-9))
+
+
+def _blend(
+    scores: Sequence[NDArray[np.float32]], bests: Sequence[NDArray[np.float32]], trend: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Add the sources up, each in parts of its best score of the customer, on what sells."""
     blend = np.repeat(trend[np.newaxis], len(scores[0]), axis=0)
-    for score in scores:
-        positive = np.maximum(score, 0)
-        blend += positive / np.maximum(positive.max(axis=1, keepdims=True, initial=0), np.float32(1e-9))
+    for score, best in zip(scores, bests, strict=True):
+        blend += np.maximum(score, 0) / best
     return blend
 
 
@@ -151,11 +160,7 @@ def _found(
     owners, pairs = known.of(customer_rows)
     columns = moment.sources.place[known.item[pairs]]
     open_columns[owners[columns >= 0], columns[columns >= 0]] = -1
-    count = min(most, open_columns.shape[1])
-    best = np.argpartition(-open_columns, count - 1, axis=1)[:, :count]
-    values = np.take_along_axis(open_columns, best, axis=1)
-    order = np.lexsort((best, -values), axis=1)
-    best, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
+    best, values = best_of(open_columns, most)
     owners, places = np.nonzero(values > 0)
     return owners, best[owners, places]
 
@@ -193,7 +198,8 @@ def _describe_pairs(
 
 def _describe_sources(
     moment: Moment,
-    scores: list[NDArray[np.float32]],
+    scores: Sequence[NDArray[np.float32]],
+    bests: Sequence[NDArray[np.float32]],
     blend: NDArray[np.float32],
     owners: NDArray[np.int64],
     items: NDArray[np.int64],
@@ -203,13 +209,14 @@ def _describe_sources(
     inside = columns >= 0
     trend = moment.sources.trend
     part = np.zeros((len(owners), len(_SOURCE_FEATURES)), dtype=np.float32)
-    cells = (owners[inside], columns[inside])
-    for index, score in enumerate(scores):
-        best = np.maximum(score.max(axis=1, initial=0), np.float32(1e-9))
-        part[inside, 2 * index] = score[cells]
-        part[inside, 2 * index + 1] = score[cells] / best[cells[0]]
-    part[inside, -3] = trend[cells[1]] / max(float(trend.max(initial=0)), 1e-9)
-    part[inside, -2] = blend[cells]
+    mine, place = owners[inside], columns[inside]
+    cells = mine * len(trend) + place
+    for index, (score, best) in enumerate(zip(scores, bests, strict=True)):
+        values = score.ravel()[cells]
+        part[inside, 2 * index] = values
+        part[inside, 2 * index + 1] = values / best[mine, 0]
+    part[inside, -3] = trend[place] / max(float(trend.max(initial=0)), 1e-9)
+    part[inside, -2] = blend.ravel()[cells]
     part[:, -1] = np.log1p(rank)
     return part
 

@@ -12,7 +12,7 @@ from training.learned.frames import FEATURES
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-FIRST_TREES = 15
+FIRST_TREES = 10
 """Trees of the first objective that a first look at a candidate takes."""
 
 STEP, LOSS_EXAMPLES = 10, 20_000
@@ -139,7 +139,7 @@ def _boost(
     import lightgbm  # noqa: PLC0415 - it takes a second or two, and most commands do without
 
     parameters = objective | {
-        "learning_rate": 0.08,
+        "learning_rate": 0.12,
         "num_leaves": 31,
         "min_data_in_leaf": 100,
         "feature_fraction": 0.5,

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from training.sources.products import product
+
 
 @dataclass(frozen=True, slots=True)
 class ItemWeights:
@@ -16,8 +18,7 @@ class ItemWeights:
     def score(self, customer_rows: NDArray[np.int64], histories: csr_matrix) -> NDArray[np.float32]:
         """Add up what each item of the history says, in proportion to its cell."""
         del customer_rows
-        scores: NDArray[np.float32] = (histories @ self.weights).toarray()
-        return scores
+        return product(histories, self.weights)
 
 
 def keep_largest(weights: csr_matrix, count: int) -> csr_matrix:

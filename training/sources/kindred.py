@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from training.sources.products import product
+from training.sources.scorer import best_of
+
 MAXIMAL_POOL = 10_000
 """Customers that others are compared with; beyond, a seeded sample, so that the work per customer stays bounded."""
 
@@ -16,8 +19,8 @@ _NEAREST = 100
 class Kindred:
     """Scores with the mean of the nearest of a pool of customers, by cosine over histories, rare items weighing more.
 
-    ``rows`` (pool,) ascend; ``rarity`` (items,) float32; ``profiles`` (pool, items) have length 1; ``lately`` (pool,
-    items) is what they bought last.
+    ``rows`` (pool,) ascend; ``rarity`` (items,) float32; ``profiles`` (items, pool) have columns of length 1;
+    ``lately`` (pool, items) is what they bought last.
     """
 
     rows: NDArray[np.int64]
@@ -29,17 +32,16 @@ class Kindred:
         """Score every item, (n, items); nobody is kin to themselves."""
         if len(self.rows) == 0:
             return np.zeros(histories.shape, dtype=np.float32)
-        alike = (_unit(histories, self.rarity) @ self.profiles.T).toarray()
+        alike = product(_unit(histories, self.rarity), self.profiles)
         place = np.minimum(np.searchsorted(self.rows, customer_rows), len(self.rows) - 1)
         own = np.flatnonzero(self.rows[place] == customer_rows)
         alike[own, place[own]] = 0
-        count = min(_NEAREST, alike.shape[1])
-        nearest = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-        weights = np.take_along_axis(alike, nearest, axis=1)
+        nearest, weights = best_of(alike, _NEAREST)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-12))
-        mixed = csr_matrix((weights.ravel(), nearest.ravel(), np.arange(len(alike) + 1) * count), shape=alike.shape)
-        scores: NDArray[np.float32] = (mixed @ self.lately).toarray()
-        return scores
+        starts = np.arange(len(alike) + 1) * nearest.shape[1]
+        mixed = csr_matrix((weights.ravel(), nearest.ravel(), starts), shape=alike.shape)
+        mixed.sort_indices()
+        return product(mixed, self.lately)
 
 
 def learn_kindred(histories: csr_matrix, lately: csr_matrix, seed: int) -> Kindred:
@@ -50,7 +52,7 @@ def learn_kindred(histories: csr_matrix, lately: csr_matrix, seed: int) -> Kindr
     pool = histories[rows]
     holders = np.bincount(pool.indices, minlength=pool.shape[1])
     rarity = np.log((len(rows) + 1) / (holders + 0.5)).astype(np.float32)
-    return Kindred(rows, rarity, _unit(pool, rarity), lately[rows])
+    return Kindred(rows, rarity, _unit(pool, rarity).T.tocsr(), lately[rows])
 
 
 def _unit(matrix: csr_matrix, rarity: NDArray[np.float32]) -> csr_matrix:

@@ -61,7 +61,7 @@ def _of_trees(configuration: TrainingConfiguration) -> Iterator[Range]:
     yield _range("learned__windows", 2, 10, settings.windows, whole=True)
     yield _range("learned__own", 50, 400, settings.own, whole=True)
     yield _range("learned__found", 50, 500, settings.found, whole=True)
-    yield _range("learned__binary_rounds", 40, 500, settings.binary_rounds, whole=True)
+    yield _range("learned__binary_rounds", 20, 300, settings.binary_rounds, whole=True)
     yield _range("learned__pairwise_rounds", 30, 400, settings.pairwise_rounds, whole=True)
 
 
