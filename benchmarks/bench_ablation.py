@@ -1,8 +1,9 @@
 """What each source and each behaviour contributes by itself: the same training without it, on the same customers.
 
 The dated sets (see ``benchmarks.bench_quality_dated``) lose one source, the table of items or one event type at a time,
-for some of the customers; taobao (see ``benchmarks.bench_quality_static``) loses one behaviour. Every figure is the
-paired difference to the training with everything: what is above 0 was worth having.
+for some of the customers, and gain one of the sources that are not there by default (``more-…``); taobao (see
+``benchmarks.bench_quality_static``) loses one behaviour. Every figure is the paired difference of the training with it
+to the one without: what is above 0 was worth having.
 ``python -m benchmarks.bench_ablation --data FOLDER [--set NAME] [--customers N]``.
 """
 
@@ -39,7 +40,7 @@ from training.undated.behaviors import Behaviors
 from training.undated.pair_ranker import PairRankerSettings, learn_pair_ranker
 
 _TAOBAO = "taobao"
-_EVERYTHING = "everything"
+_EVERYTHING, _MORE = "everything", "more-"
 _CLAIMS = tuple((scope, metric) for scope in (ALL, NEW_TO_CUSTOMER) for metric in ("recall@20", "ndcg@20"))
 
 Measured = Mapping[str, Ratio]
@@ -48,7 +49,7 @@ Measured = Mapping[str, Ratio]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Says what a training does without."""
+    """Says what a training does without, or beyond the usual."""
 
     learned: LearnedSettings = field(default_factory=LearnedSettings)
     unused_events: Sequence[str] = ()
@@ -63,32 +64,34 @@ def main() -> None:
         _, everything = next(runs)
         for metric, ratio in everything.items():
             report(f"ablation.{name}.{metric}", ratio.value, "", against=f"{int((ratio.wholes > 0).sum()):,} customers")
-        for left_out, measured in runs:
-            _report(f"ablation.{name}.{left_out}", everything, measured)
+        for varied, measured in runs:
+            pair = (measured, everything) if varied.startswith(_MORE) else (everything, measured)
+            _report(f"ablation.{name}.{varied}", *pair)
 
 
 def _run_dated(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
-    """Train with everything, then without each of its parts; yields what was left out, and what was reached."""
+    """Train as usual, then with one thing varied at a time; yields what it was, and what was reached."""
     with TemporaryDirectory() as folder:
         files = write_events(name, options.data, Path(folder), customers=options.customers, shuffled=False)
         registry = Registry(Path(folder) / "models")
         with EventStore(Resources(threads=options.threads)) as store:
             month = MonthAfter(store, files)
-            for left_out, variant in _variants(month.event_types()).items():
-                table = month.compare({left_out: _train(files, variant, registry, options)})
-                yield left_out, {f"{scope}.{metric}": table[left_out, scope][metric] for scope, metric in _CLAIMS}
+            for varied, variant in _variants(month.event_types()).items():
+                table = month.compare({varied: _train(files, variant, registry, options)})
+                yield varied, {f"{scope}.{metric}": table[varied, scope][metric] for scope, metric in _CLAIMS}
 
 
 def _variants(event_types: Sequence[str]) -> Mapping[str, Variant]:
-    sources: Sequence[LearnedSource] = get_args(LearnedSource)
-    target = TrainingConfiguration().target
+    usual, target = LearnedSettings().sources, TrainingConfiguration().target
+    more: Sequence[LearnedSource] = [one for one in get_args(LearnedSource) if one not in usual]
     return {
         _EVERYTHING: Variant(),
         "own-history": Variant(LearnedSettings(own=0)),
-        **{one: Variant(LearnedSettings(sources=tuple(two for two in sources if two != one))) for one in sources},
+        **{one: Variant(LearnedSettings(sources=tuple(two for two in usual if two != one))) for one in usual},
         "table-of-items": Variant(with_items=False),
         "last-year": Variant(LearnedSettings(season_windows=0)),
         **{name: Variant(unused_events=[name]) for name in event_types if name != target},
+        **{f"{_MORE}{one}": Variant(LearnedSettings(sources=(*usual, one))) for one in more},
     }
 
 
@@ -132,9 +135,9 @@ def _drawn(split: Split, options: argparse.Namespace) -> Split:
     return Split(Behaviors(split.behaviors.target, matrices), split.test[rows], split.met[rows])
 
 
-def _report(name: str, everything: Measured, without: Measured) -> None:
-    gains = [everything[metric].minus(without[metric]) for metric in everything]
-    bounds = zip(everything, gains, intervals(gains, seed=1), chances(gains, seed=1), strict=True)
+def _report(name: str, with_it: Measured, without: Measured) -> None:
+    gains = [with_it[metric].minus(without[metric]) for metric in with_it]
+    bounds = zip(with_it, gains, intervals(gains, seed=1), chances(gains, seed=1), strict=True)
     for metric, gain, (low, high), chance in bounds:
         report(
             f"{name}.{metric}.gain", gain.value, "",

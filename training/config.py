@@ -78,7 +78,23 @@ class SourceSizes(_Model):
     trending: int = Field(default=50, ge=1, le=1000)
 
 
-LearnedSource = Literal["ease", "ridge", "content", "kindred", "trend"]
+LearnedSource = Literal[
+    "ease",
+    "ridge",
+    "content",
+    "kindred",
+    "trend",
+    "complementary",
+    "cosine",
+    "bm25",
+    "rp3-beta",
+    "filter",
+    "spectral",
+    "als",
+    "bpr",
+    "lmf",
+]
+"""What may find and describe items for the learned ranker."""
 
 
 class LearnedSettings(_Model):

@@ -9,12 +9,12 @@ import pytest
 from models.candidates import VIEWED_FLAG, Source
 from tests.shop import events
 from tests.training.reading import interactions_of, row
+from tests.training.scorers import SCORERS
 from training.als import Factors, best_items, fit, random_factors
 from training.chunk import Chunk, chunk_of
 from training.config import FactorSettings
 from training.interactions import Interactions
 from training.sources.collaborative import Collaborative
-from training.sources.local_ease import LocalEaseSettings, learn_local_ease
 from training.sources.neighbors import Neighbors, learn_neighbors
 from training.sources.popular import Popular
 from training.sources.rebuy import Rebuy
@@ -34,9 +34,14 @@ def neighbors_of(interactions: Interactions, width: int = 7) -> Neighbors:
     return Neighbors(learn_neighbors(interactions, count=5, seed=1, threads=1), width)
 
 
-def linear_of(interactions: Interactions) -> Scored:
-    liked = histories_of(chunk_of(interactions, np.arange(interactions.customers)))
-    return Scored(learn_local_ease(liked, LocalEaseSettings(), seed=1, threads=1), 7)
+def scored_by(name: str) -> Callable[[Interactions], CandidateSource]:
+    """Let a model that scores the whole catalogue propose."""
+
+    def source(interactions: Interactions) -> CandidateSource:
+        liked = histories_of(chunk_of(interactions, np.arange(interactions.customers)))
+        return Scored(SCORERS[name](liked, 1, 1), 7)
+
+    return source
 
 
 SOURCES: dict[str, Callable[[Interactions], CandidateSource]] = {
@@ -45,11 +50,10 @@ SOURCES: dict[str, Callable[[Interactions], CandidateSource]] = {
     "neighbors": neighbors_of,
     "popular": lambda interactions: Popular(interactions.recent_buyers, 7),
     "trending": lambda interactions: trending(interactions, 7),
-    "linear": linear_of,
+    **{name: scored_by(name) for name in SCORERS},
 }
-NAMES = {"linear": Source.COLLABORATIVE, "trending": Source.POPULAR} | {
-    source.name.lower(): source for source in Source
-}
+NAMES = {"trending": Source.POPULAR} | dict.fromkeys(SCORERS, Source.COLLABORATIVE)
+NAMES |= {source.name.lower(): source for source in Source}
 
 
 @pytest.fixture(scope="module")

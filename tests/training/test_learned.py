@@ -30,8 +30,9 @@ from training.config import (
 )
 from training.job import train
 from training.learned.families import FAMILY_FEATURES
-from training.learned.frames import FEATURES, Frame, FrameSizes, frame_of
+from training.learned.frames import Frame, FrameSizes, features_of, frame_of
 from training.learned.log import EventLog, load_log
+from training.learned.models import MODELS
 from training.learned.moment import Moment, moment_at
 from training.learned.pairs import NEVER, matrix_at, pairs_at
 from training.learned.trees import STEP, Examples, TreeSettings, grow
@@ -46,6 +47,7 @@ SMALL = TrainingConfiguration(
     learned=LearnedSettings(binary_rounds=20, pairwise_rounds=20),
 )
 SIZES = FrameSizes(own=50, found=50)
+FEATURES = features_of(SMALL.learned.sources)
 
 
 @contextmanager
@@ -160,11 +162,37 @@ def test_a_family_tells_what_else_of_it_was_bought_how_long_ago(tmp_path: Path) 
 def test_sources_that_are_left_out_say_nothing(tmp_path: Path) -> None:
     with log_of(tmp_path, crowd(), ITEMS) as log:
         _, frame = frame_at(log, CUT, sources=())
-    sources = get_args(LearnedSource)
-    places = [place for place, name in enumerate(FEATURES) if name.removesuffix("-part") in sources]
-    assert len(places) == 9
-    assert not frame.features[:, places].any()
+    said = [name for name in features_of(()) if name.removesuffix("-part") in get_args(LearnedSource)]
+    assert said == ["trend-part"]
+    assert not frame.features[:, features_of(()).index("trend-part")].any()
     assert not frame.is_found().any()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_alone_finds_items_and_describes_them(name: LearnedSource, tmp_path: Path) -> None:
+    with log_of(
+        tmp_path, [*crowd(), *(row(f"bread{number}", "roll", 2) for number in range(3)), row("adam", "salt", 2)], ITEMS
+    ) as log:
+        _, frame = frame_at(log, CUT, sources=(name,))
+    names = features_of((name,))
+    assert frame.features.shape[1] == len(names)
+    assert np.isfinite(frame.features).all()
+    found = frame.features[frame.is_found()]
+    assert len(found) > 0
+    assert (found[:, names.index(f"{name}-part")] > 0).all()
+
+
+def test_whatever_a_configuration_may_choose_is_a_model_or_the_trend() -> None:
+    assert {*MODELS, "trend"} == set(get_args(LearnedSource))
+
+
+def test_what_is_bought_with_an_item_is_found_by_whoever_bought_it_lately(tmp_path: Path) -> None:
+    rows = [row(f"c{number}", item, number + 1) for number in range(4) for item in ("pasta", "sauce")]
+    rows += [row(f"d{number}", item, days) for number in range(4) for item, days in (("pasta", 9), ("soap", 20))]
+    with log_of(tmp_path, [*rows, row("zoe", "pasta", 1)]) as log:
+        _, frame = frame_at(log, CUT, sources=("complementary",))
+    _, sauce, _ = range(3)
+    assert frame.item_rows[(frame.owners == log.customers - 1) & frame.is_found()].tolist() == [sauce]
 
 
 def test_histories_keep_the_largest_cells(tmp_path: Path) -> None:
@@ -209,8 +237,11 @@ def test_lists_are_full_best_first_and_hold_nothing_twice(artifact: Artifact) ->
         assert (np.diff(candidates["score"].astype(np.float32)) <= 0).all()
 
 
-def test_reasons_are_true(shop: Path, artifact: Artifact) -> None:
+@pytest.mark.parametrize("sources", [SMALL.learned.sources, get_args(LearnedSource)])
+def test_reasons_are_true(sources: Sequence[LearnedSource], shop: Path, tmp_path: Path) -> None:
     """Bought means bought, evidence is an item of the history, and what was only viewed says so."""
+    chosen_sources = SMALL.learned.model_copy(update={"sources": sources})
+    artifact = learn(shop, tmp_path, SMALL.model_copy(update={"learned": chosen_sources}))
     with read_files(shop) as (store, _, _):
         met = store.table("SELECT DISTINCT customer, item, type FROM events")
     weights = list(TrainingConfiguration().event_weights())
@@ -270,7 +301,7 @@ def test_a_rough_and_a_whole_look_at_the_same_time_do_not_disturb_each_other() -
     features = randomness.random((6_000, len(FEATURES)), dtype=np.float32)
     labels = features[:, 0] + features[:, 1] > 1
     examples = Examples(features, labels, labels.astype(np.float32), np.full(60, 100))
-    trees = grow(examples, TreeSettings(60, 5, 0.0, 0.0, seed=1))
+    trees = grow(examples, FEATURES, TreeSettings(60, 5, 0.0, 0.0, seed=1))
     looks = (trees.first_look, trees.scores)
     alone = [look(features).tobytes() for look in looks]
     assert alone[0] != alone[1]

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.config import LearnedSource
 from training.learned.families import FAMILY_FEATURES
+from training.learned.models import MODELS
 from training.learned.moment import Moment
 from training.learned.pairs import HALF_LIVES, NEVER
 from training.learned.traits import CUSTOMER_TRAITS, ITEM_TRAITS
@@ -26,31 +28,29 @@ _PAIR_FEATURES = (
     "own-attention",
     "own-attention-since",
 )
-_SOURCE_FEATURES = (
-    "ease",
-    "ease-part",
-    "ridge",
-    "ridge-part",
-    "content",
-    "content-part",
-    "kindred",
-    "kindred-part",
-    "trend-part",
-    "blend",
-    "blend-rank",
-)
 _CROSS_FEATURES = ("price-difference",)
-FEATURES = (
-    *_PAIR_FEATURES,
-    *_SOURCE_FEATURES,
-    *ITEM_TRAITS,
-    *CUSTOMER_TRAITS,
-    *FAMILY_FEATURES,
-    *_CROSS_FEATURES,
-)
-"""Names of the columns of a frame."""
-
 _FALLBACK_RANK = 1_000
+
+
+def features_of(sources: Sequence[LearnedSource]) -> tuple[str, ...]:
+    """Name the columns of a frame whose items these sources find."""
+    models = [name for name in MODELS if name in sources]
+    return (
+        *_PAIR_FEATURES,
+        *(feature for name in models for feature in (name, part_of(name))),
+        part_of("trend"),
+        "blend",
+        "blend-rank",
+        *ITEM_TRAITS,
+        *CUSTOMER_TRAITS,
+        *FAMILY_FEATURES,
+        *_CROSS_FEATURES,
+    )
+
+
+def part_of(source: str) -> str:
+    """Name the feature that holds a source's score in parts of its best of the customer."""
+    return f"{source}-part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Frame:
     """Holds the c candidates of n customers, by customer.
 
     ``owners`` (c,) ascend through 0 … n-1; ``item_rows`` (c,); ``pairs`` (c,) points into the moment's pairs, -1
-    where the customer never met the item; ``features`` (c, len(FEATURES)) float32.
+    where the customer never met the item; ``features`` (c, f) float32, named by :func:`features_of`.
     """
 
     owners: NDArray[np.int64]
@@ -85,42 +85,27 @@ class Frame:
 
 def frame_of(moment: Moment, customer_rows: NDArray[np.int64], sizes: FrameSizes) -> Frame:
     """Gather and describe the candidates of some customers."""
-    scores = _source_scores(moment, customer_rows)
-    bests = [_best(score) for score in scores]
-    owners, pairs = _own(moment, customer_rows, sizes.own)
-    blend = _blend(scores, bests, moment.sources.trend)
-    found_owners, found_columns = _found(moment, customer_rows, blend, sizes.found)
     sources = moment.sources
+    scores = [model.score(customer_rows) for model in sources.models]
+    bests = [_best(score) for score in scores]
+    blend = _blend(len(customer_rows), scores, bests, sources.trend)
+    owners, pairs = _own(moment, customer_rows, sizes.own)
+    found_owners, found_columns = _found(moment, customer_rows, blend, sizes.found)
     items = np.concatenate([moment.pairs.item[pairs], sources.columns[found_columns]])
     owners = np.concatenate([owners, found_owners])
     pairs = np.concatenate([pairs, np.full(len(found_columns), -1)])
     rank = np.concatenate([np.full(len(owners) - len(found_columns), _FALLBACK_RANK), _places(found_owners)])
     order = np.argsort(owners, kind="stable")
     owners, items, pairs, rank = owners[order], items[order], pairs[order], rank[order]
-    features = np.empty((len(owners), len(FEATURES)), dtype=np.float32)
-    place = 0
-    for part in (
+    parts = (
         _describe_pairs(moment, customer_rows, owners, pairs),
         _describe_sources(moment, scores, bests, blend, owners, items, rank),
         moment.items[items],
         moment.customers[customer_rows][owners],
         _describe_families(moment, customer_rows[owners], items, pairs),
         _describe_crossings(moment, customer_rows, owners, items),
-    ):
-        features[:, place : place + part.shape[1]] = part
-        place += part.shape[1]
-    return Frame(owners, items, pairs, features)
-
-
-def _source_scores(moment: Moment, customer_rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-    sources = moment.sources
-    histories, tastes = sources.histories[customer_rows], sources.tastes[customer_rows]
-    return [
-        sources.ease.score(customer_rows, histories),
-        sources.ridge.score(customer_rows, histories),
-        sources.content.score(customer_rows, histories),
-        sources.kindred.score(customer_rows, tastes),
-    ]
+    )
+    return Frame(owners, items, pairs, np.concatenate(parts, axis=1))
 
 
 def _own(moment: Moment, customer_rows: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -138,14 +123,18 @@ def _own(moment: Moment, customer_rows: NDArray[np.int64], most: int) -> tuple[N
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give each row's highest score, (n, 1), above 0 in any case."""
-    return np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.float32(1e-9))
+    best: NDArray[np.float32] = np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.float32(1e-9))
+    return best
 
 
 def _blend(
-    scores: Sequence[NDArray[np.float32]], bests: Sequence[NDArray[np.float32]], trend: NDArray[np.float32]
+    customers: int,
+    scores: Sequence[NDArray[np.float32]],
+    bests: Sequence[NDArray[np.float32]],
+    trend: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Add the sources up, each in parts of its best score of the customer, on what sells."""
-    blend = np.repeat(trend[np.newaxis], len(scores[0]), axis=0)
+    blend = np.repeat(trend[np.newaxis], customers, axis=0)
     for score, best in zip(scores, bests, strict=True):
         blend += np.maximum(score, 0) / best
     return blend
@@ -208,7 +197,7 @@ def _describe_sources(
     columns = moment.sources.place[items]
     inside = columns >= 0
     trend = moment.sources.trend
-    part = np.zeros((len(owners), len(_SOURCE_FEATURES)), dtype=np.float32)
+    part = np.zeros((len(owners), 2 * len(scores) + 3), dtype=np.float32)
     mine, place = owners[inside], columns[inside]
     cells = mine * len(trend) + place
     for index, (score, best) in enumerate(zip(scores, bests, strict=True)):

@@ -8,7 +8,7 @@ from scipy.sparse import csc_matrix
 
 from models.candidates import BOUGHT_FLAG, VIEWED_FLAG, Source
 from training.config import TrainingConfiguration
-from training.learned.frames import FEATURES, Frame, FrameSizes, frame_of
+from training.learned.frames import Frame, FrameSizes, features_of, frame_of, part_of
 from training.learned.moment import Moment
 from training.learned.trees import Trees
 from training.ranking import RankedLists, choose
@@ -17,10 +17,6 @@ from training.sources.source import NOTHING
 _SPARE = 1.2
 _SPARE_NEW = 0.1
 """What a first look keeps, in lengths of the list: so much in all, and of what is new so much beyond its room."""
-
-_PARTS = [FEATURES.index(name) for name in ("ease-part", "ridge-part", "content-part", "kindred-part", "trend-part")]
-_SPEAKERS = np.array([*[Source.NEIGHBORS] * 3, Source.COLLABORATIVE, Source.POPULAR], dtype=np.uint8)
-"""The sources of a frame in the order of these features, as candidates carry them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,19 @@ class LearnedRanker:
         known = self.moment.pairs
         bought = (frame.pairs >= 0) & (known.count[frame.pairs] > 0)
         viewed = (frame.pairs >= 0) & ~bought
-        speaker = frame.features[:, _PARTS].argmax(axis=1)
-        sources = _SPEAKERS[speaker]
+        models = self.moment.sources.models
+        names = features_of(self.configuration.learned.sources)
+        parts = [names.index(part_of(name)) for name in (*(model.name for model in models), "trend")]
+        speaker = frame.features[:, parts].argmax(axis=1)
+        sources = np.array([*(model.source for model in models), Source.POPULAR], dtype=np.uint8)[speaker]
         evidence = np.full(len(frame.owners), NOTHING, dtype=np.int64)
-        for index, weights in enumerate(self.moment.sources.speakers):
-            spoken = np.flatnonzero((frame.pairs < 0) & (speaker == index))
-            owners, items = frame.owners[spoken], frame.item_rows[spoken]
-            evidence[spoken] = self._largest_contribution(customer_rows, owners, items, weights)
+        for index, model in enumerate(models):
+            if model.speakers is not None:
+                spoken = np.flatnonzero((frame.pairs < 0) & (speaker == index))
+                owners, items = frame.owners[spoken], frame.item_rows[spoken]
+                histories = model.histories[customer_rows].toarray()
+                told = self._largest_contribution(histories, owners, items, model.speakers)
+                evidence[spoken] = self._marked(customer_rows[owners], told)
         sources[(sources == Source.NEIGHBORS) & (evidence == NOTHING)] = Source.COLLABORATIVE
         sources[bought] = Source.REBUY | BOUGHT_FLAG
         sources[viewed] = Source.NEIGHBORS
@@ -71,7 +73,11 @@ class LearnedRanker:
         return sources, evidence
 
     def _largest_contribution(
-        self, customer_rows: NDArray[np.int64], owners: NDArray[np.int64], items: NDArray[np.int64], weights: csc_matrix
+        self,
+        histories: NDArray[np.float32],
+        owners: NDArray[np.int64],
+        items: NDArray[np.int64],
+        weights: csc_matrix,
     ) -> NDArray[np.int64]:
         """Give the item of each owner's history that adds most to a linear model's score of an item, if any does."""
         sources = self.moment.sources
@@ -79,7 +85,6 @@ class LearnedRanker:
         lengths = np.diff(weights.indptr)[columns]
         begins = np.cumsum(lengths) - lengths
         cells = np.arange(int(lengths.sum())) + np.repeat(weights.indptr[columns] - begins, lengths)
-        histories = sources.histories[customer_rows].toarray()
         inputs = weights.indices[cells]
         contributions = histories[np.repeat(owners, lengths), inputs] * weights.data[cells]
         evidence = np.full(len(items), NOTHING, dtype=np.int64)
@@ -90,7 +95,7 @@ class LearnedRanker:
         at = np.flatnonzero((contributions == np.repeat(largest, lengths[some])) & (contributions > 0))
         told, first = np.unique(np.repeat(some, lengths[some])[at], return_index=True)
         evidence[told] = sources.columns[inputs[at[first]]]
-        return self._marked(customer_rows[owners], evidence)
+        return evidence
 
     def _marked(self, customers: NDArray[np.int64], evidence: NDArray[np.int64]) -> NDArray[np.int64]:
         """Set VIEWED_FLAG on evidence that the customer never bought."""

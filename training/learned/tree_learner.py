@@ -13,7 +13,7 @@ from training.config import TrainingConfiguration
 from training.event_store import EventStore, EventSummary
 from training.features import Cutoff
 from training.labels import draw_labels
-from training.learned.frames import FrameSizes, frame_of
+from training.learned.frames import FrameSizes, features_of, frame_of
 from training.learned.log import EventLog, load_log
 from training.learned.moment import Moment, moment_at
 from training.learned.ranker import LearnedRanker
@@ -74,6 +74,7 @@ class TreeLearner:
     ) -> None:
         self._store = store
         self._configuration = configuration
+        self._names = features_of(configuration.learned.sources)
         self._span = span
         self._progress = progress
         self._log: EventLog = load_log(store, configuration, shape, attributes)
@@ -104,6 +105,7 @@ class TreeLearner:
         with self._progress.stage("trees", None):
             trees = grow(
                 examples,
+                self._names,
                 TreeSettings(
                     settings.binary_rounds,
                     settings.pairwise_rounds,
@@ -182,7 +184,7 @@ class TreeLearner:
                 groups = np.bincount(frame.owners[kept], minlength=len(part))
                 parts.append(Examples(frame.features[kept], found[kept] != NOTHING, values, groups[groups > 0]))
                 stage.advance(len(part))
-        return _together(parts) or Examples.none()
+        return _together(parts) or Examples.none(len(self._names))
 
 
 def _together(parts: Sequence[Examples]) -> Examples | None:

@@ -1,5 +1,6 @@
 """The only place that knows LightGBM: what it learns from frames, and the one score made of it."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.learned.frames import FEATURES
-
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-FIRST_TREES = 10
+FIRST_TREES = 15
 """Trees of the first objective that a first look at a candidate takes."""
 
 STEP, LOSS_EXAMPLES = 10, 20_000
@@ -39,7 +38,7 @@ class TreeSettings:
 class Examples:
     """Holds candidates whose fate is known, e of them, by customer and moment.
 
-    ``features`` (e, len(FEATURES)) float32; ``labels`` (e,): whether it was bought in the window; ``values`` (e,)
+    ``features`` (e, f) float32; ``labels`` (e,): whether it was bought in the window; ``values`` (e,)
     float32: what was spent on it then; ``groups`` (g,) int64: how many in a row belong to one customer at one moment.
     """
 
@@ -49,10 +48,10 @@ class Examples:
     groups: NDArray[np.int64]
 
     @classmethod
-    def none(cls) -> "Examples":
-        """Give no examples."""
+    def none(cls, features: int) -> "Examples":
+        """Give no examples of so many features."""
         empty = np.empty(0, dtype=np.float32)
-        return cls(empty.reshape(0, len(FEATURES)), empty > 0, empty, np.empty(0, dtype=np.int64))
+        return cls(empty.reshape(0, features), empty > 0, empty, np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +96,25 @@ class Trees:
         gains = self.binary.feature_importance("gain")
         shares = gains / max(float(gains.sum()), 1e-12)
         order = np.argsort(-shares, kind="stable")
-        return {FEATURES[place]: round(float(shares[place]), 5) for place in order.tolist()}
+        names = self.binary.feature_name()
+        return {names[place]: round(float(shares[place]), 5) for place in order.tolist()}
 
 
-def grow(examples: Examples, settings: TreeSettings) -> Trees:
-    """Learn from examples; the same examples and settings give the same trees.
+def grow(examples: Examples, names: Sequence[str], settings: TreeSettings) -> Trees:
+    """Learn from examples whose features have these names; the same examples and settings give the same trees.
 
     Each objective grows on a thread of its own: LightGBM's threads wait for each other in a loop, and several times as
     long where a processor is not theirs alone.
     """
     pairwise: dict[str, Any] = {"objective": "lambdarank", "lambdarank_truncation_level": 40}
     with ThreadPoolExecutor() as threads:
-        binary = threads.submit(_boost, examples, {"objective": "binary"}, settings.binary_rounds, settings.seed)
-        order = threads.submit(_boost, examples, pairwise, settings.pairwise_rounds, settings.seed)
+        odds: dict[str, Any] = {"objective": "binary"}
+        binary = threads.submit(_boost, examples, names, odds, settings.binary_rounds, settings.seed)
+        order = threads.submit(_boost, examples, names, pairwise, settings.pairwise_rounds, settings.seed)
         spend = None
         if settings.revenue_mix > 0:
             weights = _spend_weights(examples)
-            spend = threads.submit(
-                _boost, examples, {"objective": "binary"}, settings.binary_rounds, settings.seed, weights
-            )
+            spend = threads.submit(_boost, examples, names, odds, settings.binary_rounds, settings.seed, weights)
     spreads = [float(_predict(grown.result(), examples.features).std()) for grown in (binary, order)]
     scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
     rough = _first_trees(binary.result())
@@ -134,7 +133,12 @@ def _first_trees(booster: "Booster", trees: int = FIRST_TREES) -> "Booster":
 
 
 def _boost(
-    examples: Examples, objective: dict[str, Any], rounds: int, seed: int, weights: NDArray[np.float32] | None = None
+    examples: Examples,
+    names: Sequence[str],
+    objective: dict[str, Any],
+    rounds: int,
+    seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> "Booster":
     import lightgbm  # noqa: PLC0415 - it takes a second or two, and most commands do without
 
@@ -158,7 +162,7 @@ def _boost(
         label=examples.labels.astype(np.float32),
         group=examples.groups,
         weight=weights,
-        feature_name=list(FEATURES),
+        feature_name=list(names),
         params=parameters,
     )
     return lightgbm.train(parameters, data, num_boost_round=rounds)

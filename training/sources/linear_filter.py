@@ -21,11 +21,14 @@ class FilterSettings:
     neighbors: int = 4_000
 
 
-RP3_BETA = FilterSettings(customer_exponent=1.0, history_exponent=1.0, proposed_exponent=0.6)
+RP3_BETA = FilterSettings(customer_exponent=1.0, history_exponent=1.0, proposed_exponent=0.6, neighbors=100)
 """Three steps of a random walk, popularity held back: RP3β (Paudel, Christoffel, Newell and Bernstein 2017)."""
 
-COSINE = FilterSettings(customer_exponent=0.0, history_exponent=0.5, proposed_exponent=0.5)
+COSINE = FilterSettings(customer_exponent=0.0, history_exponent=0.5, proposed_exponent=0.5, neighbors=100)
 """On cells of 0 and 1 the cosine of the items' columns."""
+
+BOUGHT_WITH = FilterSettings(customer_exponent=1.0, history_exponent=0.5, proposed_exponent=0.5, neighbors=100)
+"""On baskets of 0 and 1: what is bought together, a large basket saying as much in all as a small one."""
 
 
 def learn_filter(
