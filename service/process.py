@@ -25,6 +25,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         minimal_ping_interval=settings.minimal_ping_interval,
         maximal_connection_age=settings.maximal_connection_age,
         maximal_streams=settings.maximal_streams,
+        maximal_waiting=settings.maximal_waiting,
         share_port=settings.share_port,
         tls=_tls_settings(settings),
     )

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
 
     maximal_calls: int = Field(256, ge=1, le=100_000, description="Calls worked on at once; one more is refused")
+    maximal_waiting: int = Field(
+        256, ge=1, le=100_000, description="Calls that wait to be begun; one more is turned away; engine `grpcio` only"
+    )
     maximal_request_bytes: Bytes = Field(4 << 20, description="Largest request that is taken")
     maximal_response_bytes: Bytes = Field(16 << 20, description="Largest response that is sent")
     keepalive_time: Seconds = Field(30.0, description="Seconds of silence before a client is pinged")

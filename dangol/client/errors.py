@@ -71,6 +71,7 @@ _CLASSES: dict[grpc.StatusCode, type[ClientError]] = {
     grpc.StatusCode.PERMISSION_DENIED: RefusedError,
     grpc.StatusCode.UNAUTHENTICATED: RefusedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: RefusedError,
+    grpc.StatusCode.CANCELLED: RefusedError,  # what grpcio's core says to those that it turns away from a full server
     grpc.StatusCode.UNAVAILABLE: ServerUnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
 }

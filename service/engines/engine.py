@@ -41,6 +41,7 @@ class TlsSettings:
 class EngineSettings:
     """Says where an engine listens and what it refuses. Sizes are bytes, times seconds.
 
+    ``maximal_waiting`` bounds, where an engine can, the calls that have come in and are not begun.
     With ``share_port`` other processes of the same user may listen on the port too (SO_REUSEPORT).
     """
 
@@ -53,6 +54,7 @@ class EngineSettings:
     minimal_ping_interval: float = 10.0
     maximal_connection_age: float = 0.0
     maximal_streams: int = 1024
+    maximal_waiting: int = 256
     share_port: bool = False
     tls: TlsSettings | None = None
 

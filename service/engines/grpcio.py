@@ -117,6 +117,9 @@ def _options(settings: EngineSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.max_concurrent_streams", settings.maximal_streams),
         ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(settings.minimal_ping_interval)),
+        # Turned away in C: 17 µs, where a refusal from Python takes as long as many an answer.
+        ("grpc.server.max_pending_requests", settings.maximal_waiting),
+        ("grpc.server.max_pending_requests_hard_limit", settings.maximal_waiting),
         # Each process has a port of its own unless the operator shares one on purpose; a taken port is an error.
         ("grpc.so_reuseport", int(settings.share_port)),
     ]

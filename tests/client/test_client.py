@@ -88,6 +88,7 @@ def test_unavailable_is_tried_four_times_at_most() -> None:
         (grpc.StatusCode.NOT_FOUND, NotFoundError),
         (grpc.StatusCode.FAILED_PRECONDITION, RefusedError),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, RefusedError),
+        (grpc.StatusCode.CANCELLED, RefusedError),
         (grpc.StatusCode.INTERNAL, ClientError),
     ],
 )

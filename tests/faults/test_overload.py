@@ -34,6 +34,20 @@ def test_what_a_full_server_refuses_says_when_to_come_again_and_health_is_answer
         assert all(call.result().slates for call in others)
 
 
+def test_grpcio_turns_calls_away_that_too_many_wait_before(tmp_path: Path) -> None:
+    with (
+        running_bed(tmp_path, settings={"maximal_waiting": 1, "log_level": "warning", "engine": "grpcio"}) as bed,
+        Client(bed.servers[0].address, timeout=60) as client,
+        ThreadPoolExecutor(32) as executor,
+    ):
+        calls = [executor.submit(client.recommend_offers, "customer-000001", PLACEMENT) for _ in range(400)]
+        errors = [call.exception(60) for call in calls]
+        assert None in errors
+        assert {error.code for error in errors if isinstance(error, RefusedError)} == {grpc.StatusCode.CANCELLED}
+        assert {type(error) for error in errors} == {type(None), RefusedError}
+        assert client.recommend_offers("customer-000001", PLACEMENT).slates
+
+
 def test_what_envoy_refuses_says_the_same_to_callers_by_json(tmp_path: Path) -> None:
     with (
         running_bed(tmp_path, settings={**SETTINGS, "engine": "envoy"}) as bed,
