@@ -17,7 +17,7 @@ from tests.cli.conftest import Command
 from tests.models.test_experiment_report import BEGIN, bought, exposure, lifted
 from tests.redis_fixtures import patient
 
-SPLIT = Experiment("ranking", ("home-top",), (Arm("control", 2), Arm("new", 1)))
+SPLIT = Experiment("ranking", ("home-top",), (Arm("control", 2), Arm("new", 1, model_version="20260301-abc")))
 DRAFT = Experiment("draft", ("cart-side",), SPLIT.arms, mode=ExperimentMode.INTERLEAVED)
 
 
@@ -42,10 +42,12 @@ def test_a_split_is_reported_from_the_log(dangol: Command, capsys: pytest.Captur
     control, new = told["arms"]
     assert control["customers"] + new["customers"] == 100
     assert new["outcomes"][0]["difference"]["relative"]["estimate"] > 0
+    assert [arm["model_version"] for arm in told["arms"]] == ["", "20260301-abc"]
     assert dangol("experiments", "report", "ranking", "--redis-url", redis_url) == 0
     shown = capsys.readouterr().out
     assert "revenue, EUR" in shown
     assert "Every arm is compared with control" in shown
+    assert "The slates of new are filled by model 20260301-abc" in shown
 
 
 def test_an_export_serves_as_well_as_the_log_and_lost_customers_are_pointed_out(
