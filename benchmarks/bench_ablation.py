@@ -63,10 +63,10 @@ def main() -> None:
         runs = _run_taobao(options) if name == _TAOBAO else _run_dated(name, options)
         _, everything = next(runs)
         for metric, ratio in everything.items():
-            report(f"ablation.{name}.{metric}", ratio.value, "", against=f"{int((ratio.wholes > 0).sum()):,} customers")
+            report(_figure(name, metric), ratio.value, "", against=f"{int((ratio.wholes > 0).sum()):,} customers")
         for varied, measured in runs:
             pair = (measured, everything) if varied.startswith(_MORE) else (everything, measured)
-            _report(f"ablation.{name}.{varied}", *pair)
+            _report(f"{name}.{varied}", *pair)
 
 
 def _run_dated(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
@@ -140,10 +140,14 @@ def _report(name: str, with_it: Measured, without: Measured) -> None:
     bounds = zip(with_it, gains, intervals(gains, seed=1), chances(gains, seed=1), strict=True)
     for metric, gain, (low, high), chance in bounds:
         report(
-            f"{name}.{metric}.gain", gain.value, "",
+            f"{_figure(name, metric)}.gain", gain.value, "",
             against=f"{without[metric].value:.4f}: without it; paired 95 % interval {low:.4f} - {high:.4f},"
             f" chance {chance:.3f}",
         )  # fmt: skip
+
+
+def _figure(name: str, metric: str) -> str:
+    return f"ablation.{name}.{metric.replace('@', '-')}"
 
 
 def _options() -> argparse.Namespace:

@@ -112,7 +112,7 @@ def load_interactions(
     total = int(store.table("SELECT count(*) AS events FROM events WHERE seconds < ?", [cut])["events"][0])
     cells = _Cells.with_room_for(total)
     lengths = np.zeros(shape[0] + 1, dtype=np.int64)
-    buyers = {name: np.zeros(shape[1], np.float32) for name in ("recent_buyers", "new_buyers", "earlier_buyers")}
+    buyers = {name: np.zeros(shape[1], np.float32) for name in ("recent_buyers", "new_buyers")}
     window = configuration.popularity_days * SECONDS_PER_DAY
     query = _query(configuration)
     with progress.stage("load", shape[0]) as stage:
@@ -125,10 +125,10 @@ def load_interactions(
             for name, chosen in (
                 ("recent_buyers", piece["target_age"] <= window),
                 ("new_buyers", piece["first_age"] <= window),
-                ("earlier_buyers", piece["is_earlier"]),
             ):
                 buyers[name] += np.bincount(piece["item"][chosen], minlength=shape[1])
             stage.advance(stop - first)
+    buyers["earlier_buyers"] = _buyers_between(store, configuration, shape[1], cut - 2 * window, cut - window)
     store.rest()
     return _assemble(cells, lengths, shape, cut, configuration, buyers)
 
@@ -173,9 +173,23 @@ def _pieces(store: EventStore, customers: int, events_per_piece: int) -> Iterato
     yield from zip(starts.tolist(), [*starts[1:].tolist(), customers], strict=True)
 
 
+def _buyers_between(
+    store: EventStore, configuration: TrainingConfiguration, items: int, first: float, stop: float
+) -> NDArray[np.float32]:
+    """Count each item's customers with a target event between two seconds, (items,); the later one is not within."""
+    target = list(configuration.event_weights()).index(configuration.target)
+    counted = store.table(
+        """SELECT item, count(DISTINCT customer) AS buyers FROM events
+           WHERE type = ? AND seconds >= ? AND seconds < ? GROUP BY item""",
+        [target, first, stop],
+    )
+    buyers = np.zeros(items, dtype=np.float32)
+    buyers[counted["item"]] = counted["buyers"]
+    return buyers
+
+
 def _query(configuration: TrainingConfiguration) -> str:
     """Give the SQL with the parameters cut, first customer, customer to stop before."""
-    window = configuration.popularity_days * SECONDS_PER_DAY
     weights = list(configuration.event_weights().items())
     short = _decay_per_second(_SHORT_HALF_LIFE_DAYS)
     target = [name for name, _ in weights].index(configuration.target)
@@ -190,7 +204,6 @@ def _query(configuration: TrainingConfiguration) -> str:
                CAST(coalesce(min(target_age), min(age)) AS DOUBLE) AS age,
                coalesce(min(target_age), {_NEVER}) AS target_age,
                coalesce(max(target_age), {_NEVER}) AS first_age,
-               coalesce(bool_or(target_age > {window} AND target_age <= {2 * window}), false) AS is_earlier,
                CAST(coalesce(sum(recent), 0) AS BIGINT) AS recent
         FROM (SELECT customer, item, age, CASE WHEN type = {target} THEN age END AS target_age,
                      CAST(round({_UNITS_PER_WEIGHT} * CASE type {scales} END) AS BIGINT) AS weight,

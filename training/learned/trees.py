@@ -1,4 +1,4 @@
-"""The only place that knows LightGBM: what it learns from frames, and the one score made of it."""
+"""Trees over frames: what they learn from, and the one score made of them."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.boosting import boost, first_trees, predict
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -70,24 +72,24 @@ class Trees:
 
     def first_look(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score roughly, (c,): enough to tell which candidates have no chance."""
-        return _predict(self.rough, features)
+        return predict(self.rough, features)
 
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score candidates, (c,) float32: higher is better, comparable between customers as far as log-odds are."""
-        scores = _predict(self.binary, features) + np.float32(self.pairwise_scale) * _predict(self.pairwise, features)
+        scores = predict(self.binary, features) + np.float32(self.pairwise_scale) * predict(self.pairwise, features)
         if self.spend is not None:
             # Twice, for it takes the place of both.
-            scores += np.float32(self.settings.revenue_mix) * (2 * _predict(self.spend, features) - scores)
+            scores += np.float32(self.settings.revenue_mix) * (2 * predict(self.spend, features) - scores)
         return scores + np.float32(self.settings.shift)
 
     def losses(self, examples: Examples) -> list[float]:
         """Give the mean log loss of the odds after every STEP trees, of at most LOSS_EXAMPLES of the examples."""
         step = -(-len(examples.labels) // LOSS_EXAMPLES) or 1
         features, labels = examples.features[::step], examples.labels[::step]
-        odds, copied = np.zeros(len(labels), dtype=np.float32), _first_trees(self.binary, self.settings.binary_rounds)
+        odds, copied = np.zeros(len(labels), dtype=np.float32), first_trees(self.binary, self.settings.binary_rounds)
         losses = []
         for first in range(0, self.settings.binary_rounds, STEP):
-            odds += _predict(copied, features, STEP, first)
+            odds += predict(copied, features, STEP, first)
             losses.append(round(float(np.mean(np.logaddexp(0, odds) - odds * labels)), 6))
         return losses
 
@@ -115,21 +117,10 @@ def grow(examples: Examples, names: Sequence[str], settings: TreeSettings) -> Tr
         if settings.revenue_mix > 0:
             weights = _spend_weights(examples)
             spend = threads.submit(_boost, examples, names, odds, settings.binary_rounds, settings.seed, weights)
-    spreads = [float(_predict(grown.result(), examples.features).std()) for grown in (binary, order)]
+    spreads = [float(predict(grown.result(), examples.features).std()) for grown in (binary, order)]
     scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
-    rough = _first_trees(binary.result())
+    rough = first_trees(binary.result(), FIRST_TREES)
     return Trees(rough, binary.result(), order.result(), scale, spend.result() if spend else None, settings)
-
-
-def _first_trees(booster: "Booster", trees: int = FIRST_TREES) -> "Booster":
-    """Copy the first trees into a model of their own.
-
-    LightGBM keeps with the model how many of its trees are asked, and threads that ask one model for different numbers
-    get each other's.
-    """
-    import lightgbm  # noqa: PLC0415 - as above
-
-    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=trees))
 
 
 def _boost(
@@ -140,32 +131,8 @@ def _boost(
     seed: int,
     weights: NDArray[np.float32] | None = None,
 ) -> "Booster":
-    import lightgbm  # noqa: PLC0415 - it takes a second or two, and most commands do without
-
-    parameters = objective | {
-        "learning_rate": 0.12,
-        "num_leaves": 31,
-        "min_data_in_leaf": 100,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 5.0,
-        "max_bin": 63,
-        "seed": seed % 2**31,
-        "num_threads": 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
-    data = lightgbm.Dataset(
-        examples.features,
-        label=examples.labels.astype(np.float32),
-        group=examples.groups,
-        weight=weights,
-        feature_name=list(names),
-        params=parameters,
-    )
-    return lightgbm.train(parameters, data, num_boost_round=rounds)
+    parameters = objective | {"learning_rate": 0.12, "max_bin": 63, "seed": seed % 2**31, "num_threads": 1}
+    return boost(examples.features, examples.labels, names, parameters, rounds, examples.groups, weights)
 
 
 def _spend_weights(examples: Examples) -> NDArray[np.float32]:
@@ -176,10 +143,3 @@ def _spend_weights(examples: Examples) -> NDArray[np.float32]:
         spent = np.clip(spent, 0, np.quantile(spent, _LARGEST_SPEND))
         weights[examples.labels] = spent / max(float(spent.mean()), 1e-9)
     return weights
-
-
-def _predict(
-    booster: "Booster", features: NDArray[np.float32], trees: int | None = None, first: int = 0
-) -> NDArray[np.float32]:
-    scores = booster.predict(features, raw_score=True, start_iteration=first, num_iteration=trees, num_threads=1)
-    return np.asarray(scores, dtype=np.float32)

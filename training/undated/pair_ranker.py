@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from lightgbm import Booster, Dataset, train
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.progress import Progress
+from training.boosting import boost
 from training.chunk import best_per_owner
 from training.sources.source import NOTHING
 from training.undated.behaviors import Behaviors
@@ -16,22 +17,10 @@ from training.undated.holdout import labels_of
 from training.undated.opinions import learn_opinions
 from training.undated.pair_frames import PairFrames
 
-CUSTOMERS_PER_FRAME = 512
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
-_TREES = {
-    "objective": "binary",
-    "learning_rate": 0.05,
-    "num_leaves": 31,
-    "min_data_in_leaf": 100,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "lambda_l2": 5.0,
-    "max_bin": 127,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbosity": -1,
-}
+CUSTOMERS_PER_FRAME = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +37,7 @@ class PairRanker:
     """Scores the candidates of frames with trees."""
 
     frames: PairFrames
-    trees: Booster
+    trees: "Booster"
 
     def lists(self, customer_rows: NDArray[np.int64], hidden: csr_matrix, size: int) -> NDArray[np.int64]:
         """List each customer's best candidates, (n, size) item rows, NOTHING after the last.
@@ -108,7 +97,6 @@ def _grow(
     settings: PairRankerSettings,
     seed: int,
     threads: int,
-) -> Booster:
-    parameters = {**_TREES, "seed": seed, "num_threads": threads}
-    data = Dataset(features, label=labels.astype(np.float32), feature_name=names, params=parameters)
-    return train(parameters, data, num_boost_round=settings.rounds)
+) -> "Booster":
+    parameters = {"objective": "binary", "learning_rate": 0.05, "max_bin": 127, "seed": seed, "num_threads": threads}
+    return boost(features, labels, names, parameters, settings.rounds)
