@@ -67,6 +67,9 @@ def ending_of(error: BaseException) -> Ending:
     if type(error).__module__ == "dangol.client.errors":
         code, hint = _CLIENT.get(type(error).__name__, (ExitCode.FAILED, ""))
         return Ending(_one_line(f"{error}: {hint}" if hint else str(error)), code)
+    if type(error).__name__ == "OutOfMemoryException":
+        line = "DuckDB needs more memory than resources.memory_limit_mb of the configuration allows: allow it more"
+        return Ending(line, ExitCode.FAILED)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return Ending(_one_line(f"{place}{error.strerror or error}"), ExitCode.FAILED)

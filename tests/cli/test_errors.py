@@ -1,7 +1,9 @@
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from cli.errors import ending_of
 from tests.cli.conftest import Command
 
 
@@ -94,3 +96,12 @@ def test_an_unexpected_error_shows_its_trace_only_when_asked(
     assert error.count("\n") == 1
     with pytest.raises(RuntimeError):
         dangol("--trace", "models", "list")
+
+
+def test_too_little_memory_for_the_data_says_what_to_allow() -> None:
+    with (
+        duckdb.connect(config={"memory_limit": "1MB"}) as connection,
+        pytest.raises(duckdb.OutOfMemoryException) as info,
+    ):
+        connection.execute("CREATE TABLE numbers AS SELECT range FROM range(10000000)")
+    assert "resources.memory_limit_mb" in ending_of(info.value).line
