@@ -32,7 +32,7 @@ class _Kept:
     record: GenerationRecord
     folder: Folder | None
     lease: Lease | None
-    walk: Iterator[list[str]] | None = None
+    walk: Iterator[Sequence[str]] | None = None
 
 
 def _utc_now() -> datetime:
@@ -83,7 +83,7 @@ class Refresher:
             kept.lease = None if kept.lease.is_closed() else kept.lease
             return 0
         if kept.walk is None:
-            kept.walk = self._store.profiled()
+            kept.walk = _steps(self._store.profiled())
         customer_ids = next(kept.walk, None)
         if customer_ids is None:
             kept.lease.close()
@@ -161,5 +161,12 @@ def _unknown(customer: Published, record: GenerationRecord) -> Sequence[ProfileE
     return list(itertools.takewhile(lambda event: event.event_time > last, events))
 
 
-def _chunks(customer_ids: Sequence[str]) -> Iterable[Sequence[str]]:
+def _steps(pages: Iterable[list[str]]) -> Iterator[Sequence[str]]:
+    """Cut pages into chunks, so that no event waits for more than one; of an empty page comes an empty one."""
+    for page in pages:
+        yield page[:CHUNK]
+        yield from _chunks(page[CHUNK:])
+
+
+def _chunks(customer_ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (customer_ids[start : start + CHUNK] for start in range(0, len(customer_ids), CHUNK))

@@ -19,7 +19,7 @@ from service.live.applier import Applier
 from service.live.archiver import Archiver
 from service.live.measures import Measures
 from service.live.raiser import Raiser
-from service.live.refresher import Refresher
+from service.live.refresher import CHUNK, Refresher
 from service.publisher import publish, roll_back
 from service.store import candidate_codec, dead_letters, keys
 from service.store.archive import Archive, ArchivedEvent
@@ -337,3 +337,16 @@ def test_an_archive_that_cannot_be_written_keeps_the_log(connection: SyncConnect
     (tmp_path / "file").unlink()
     assert scribe.step()
     assert archived_ids(Archive(str(tmp_path / "file"))) == ["event-1"]
+
+
+def test_all_lists_are_made_fresh_a_few_at_a_time_so_that_no_event_waits_long(
+    connection: SyncConnection, published: GenerationRecord
+) -> None:
+    known = 3 * CHUNK + 1
+    record(connection, *(shop.event(number, 12, customer_id=f"c-{number}") for number in range(known)))
+    refresher = Refresher(CandidateRefresh(connection, TENANT, 180), "one")
+    refresher.follow()
+    counts: list[int] = []
+    while sum(counts) < known:
+        counts.append(refresher.go_on())
+    assert max(counts) <= CHUNK
