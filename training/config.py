@@ -125,7 +125,7 @@ class LearnedSettings(_Model):
 class Resources(_Model):
     """Bounds what the run takes of the machine; nothing here changes the model."""
 
-    memory_limit_mb: int = Field(default=256, ge=128, description="What DuckDB may hold before it spills to disk.")
+    memory_limit_mb: int = Field(default=224, ge=128, description="What DuckDB may hold before it spills to disk.")
     temporary_directory: Path | None = Field(default=None, description="Where it spills; default: the system's.")
     threads: int = Field(default=2, ge=1, le=256)
 
