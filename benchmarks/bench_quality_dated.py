@@ -208,9 +208,10 @@ def _report_claims(prefix: str, table: Table, name: str, claims: Sequence[Claim]
 
 def _report_calibration(name: str, month: MonthAfter, artifact: Artifact) -> None:
     calibrated = month.calibration(artifact)
+    *_, surest = calibrated["bins"]
     report(
-        f"quality.{name}.calibration-error", float(str(calibrated["error"])), "", floor=_CALIBRATION_ERROR,
-        against=f"P of all that known customers were listed, in tenths: {calibrated['bins']}",
+        f"quality.{name}.calibration-error", calibrated["error"], "", floor=_CALIBRATION_ERROR,
+        against=f"P of all that known customers were listed; of the surest tenth {surest}",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class MonthAfter:
         rivals |= {name: self._lists_of(artifact)[0][self._rows] for name, artifact in models.items()}
         return measure(self._judged, rivals)
 
-    def calibration(self, artifact: Artifact) -> Mapping[str, object]:
+    def calibration(self, artifact: Artifact) -> Mapping[str, Any]:
         """Compare P of all that known customers were listed, whether they came or not, with what they bought."""
         propensity = artifact.items().propensity
         if propensity is None:
