@@ -158,6 +158,18 @@ bench-overload: $(INSTALLED) ## Up to ten times more calls than a server can ans
 bench-engines: $(INSTALLED) ## RecommendOffers inside Envoy against grpcio, Envoy's bare echo and Redis' MGET
 	@$(RUN) benchmarks.bench_engines
 
+.PHONY: bench-peers
+bench-peers: $(INSTALLED) ## Dangol beside FastAPI + implicit + Redis and a plain grpc.aio service, same model, same run
+	@$(RUN) benchmarks.bench_peers
+
+.PHONY: bench-latency
+bench-latency: $(INSTALLED) ## Latency by percentile at fixed rates, both engines, also while the shop is turned over
+	@$(RUN) benchmarks.bench_latency
+
+.PHONY: flame
+flame: $(INSTALLED) ## Draw where the time of a call goes into docs/images/flame.svg (py-spy; may need root)
+	@$(RUN) benchmarks.flame
+
 .PHONY: bench-batch
 bench-batch: $(INSTALLED) ## Customers per second in batches and in one stream against a call for each; memory of the stream
 	@$(RUN) benchmarks.bench_batch
@@ -204,8 +216,9 @@ bench-ablation: $(INSTALLED) ## What each source and behaviour is worth: the sam
 	@$(RUN) benchmarks.bench_ablation --data "$(DATA)"
 
 .PHONY: figures
-figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in docs/figures.md and the README
+figures: $(INSTALLED) ## Quote the newest figures of bench-results/ in docs and the README, and draw the curves
 	@$(RUN) benchmarks.figures
+	@$(RUN) benchmarks.performance
 
 ##### For machines
 

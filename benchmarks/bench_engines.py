@@ -22,7 +22,8 @@ import psutil
 
 from benchmarks import envoy_echo
 from benchmarks.envoy_echo import PATH
-from benchmarks.load import Load, Outcome, run_load
+from benchmarks.load import Load, run_load
+from benchmarks.outcome import Outcome
 from benchmarks.report import report
 from benchmarks.shop import customer_id, publish_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest

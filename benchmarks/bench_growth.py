@@ -19,7 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.harness.dangol_process import ServerProcess
 from benchmarks.harness.servers import Server, running_server
-from benchmarks.load import Load, Outcome, run_load
+from benchmarks.load import Load, run_load
+from benchmarks.outcome import Outcome
 from benchmarks.report import report
 from benchmarks.shop import customer_id, publish_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest

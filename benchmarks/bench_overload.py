@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness.servers import Server, running_server
-from benchmarks.load import Load, Outcome, percentile, run_load
+from benchmarks.load import Load, run_load
+from benchmarks.outcome import Outcome, percentile
 from benchmarks.report import report
 from benchmarks.shop import customer_id, publish_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest

@@ -5,7 +5,6 @@ back, no message parsed. Both are asked in turns by the same cheap load generato
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -18,14 +17,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import grpc
-import grpc.aio
 import psutil
-import uvloop
 
-from benchmarks.load import Load, Outcome, run_load
+from benchmarks import grpcio_echo
+from benchmarks.load import Load, run_load
+from benchmarks.outcome import Outcome
 from benchmarks.report import report
 from benchmarks.shop import customer_id, publish_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
@@ -74,7 +72,10 @@ def main() -> None:
         directory = Path(temporary)
         with EmbeddedRedis(directory / "redis") as redis:
             publish_shop(redis.url, directory, options.customers, options.items, options.offers)
-            with _started(_serve, directory / "whole", redis.url) as whole, _started(_echo, directory / "echo") as echo:
+            with (
+                _started(_serve, directory / "whole", redis.url) as whole,
+                _started(grpcio_echo.run, directory / "echo") as echo,
+            ):
                 _check(whole.address)
                 _compare(whole, echo, options)
 
@@ -170,29 +171,6 @@ def _serve(directory: str, redis_url: str) -> None:
             drain_delay=0.0,
         )
     )
-
-
-def _echo(directory: str) -> None:
-    uvloop.run(_serve_echo(Path(directory)))
-
-
-async def _serve_echo(directory: Path) -> None:
-    server = grpc.aio.server(handlers=(_Echo(),))
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
-    writing = directory / "writing"
-    writing.write_text(json.dumps({"address": address}))
-    writing.replace(directory / "ready.json")
-    await asyncio.Event().wait()
-
-
-class _Echo(grpc.GenericRpcHandler):
-    def service(self, _details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        return grpc.unary_unary_rpc_method_handler(cast("Any", _give_back))
-
-
-async def _give_back(request: bytes, _context: object) -> bytes:
-    return request
 
 
 def _processor_time(process_id: int) -> float:

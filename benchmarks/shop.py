@@ -41,7 +41,7 @@ def publish_shop(redis_url: str, directory: Path, customers: int, items: int, of
     registry = Registry(directory / "models")
     version = write_model(registry, customers, items, randomness)
     with connect_blocking(RedisSettings(redis_url)) as connection:
-        for change in _catalog(items, offers, randomness):
+        for change in catalog(items, offers, randomness):
             apply_blocking(connection, "local", change)
         publish(registry, version, GenerationStore(connection), "local", SilentProgress())
 
@@ -100,7 +100,8 @@ def _table(numbers: range, items: int, randomness: np.random.Generator) -> Candi
     )
 
 
-def _catalog(items: int, offers: int, randomness: np.random.Generator) -> Iterator[CatalogChange]:
+def catalog(items: int, offers: int, randomness: np.random.Generator) -> Iterator[CatalogChange]:
+    """Give all items, then offers on 5 of them each, in batches."""
     stored = [
         Item(item_id(number), f"Item number {number}", "category", Money(100 + number, "EUR"))
         for number in range(items)

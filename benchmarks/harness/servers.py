@@ -4,8 +4,9 @@ import contextlib
 import json
 import multiprocessing
 import os
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,31 @@ def running(run: Callable[..., None], directory: Path, *arguments: object) -> It
     finally:
         process.terminate()
         process.join(30)
+
+
+@contextlib.contextmanager
+def running_program(
+    command: Sequence[str], address: str, log: Path, environment: Mapping[str, str]
+) -> Iterator[Server]:
+    """Run any program that will listen on an address, and wait until it does; its output goes to ``log``."""
+    host, _, port = address.rpartition(":")
+    with log.open("wb") as output:
+        process = psutil.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
+    deadline = time.monotonic() + _START_PATIENCE
+    try:
+        while not _listens(host, int(port)):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command} does not listen; see {log}: {log.read_text()}")
+            time.sleep(0.05)
+        yield Server(address, "", [process])
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex((host, port)) == 0
 
 
 def _serve(directory: str, redis_url: str, settings: dict[str, object]) -> None:

@@ -1,0 +1,1 @@
+"""What people would write instead of Dangol, written well, to be measured beside it."""
