@@ -10,6 +10,7 @@ from cli.output import answer, progress_bars
 from cli.session import Json, Session, session_of
 
 if TYPE_CHECKING:
+    from service.publisher import Rebuilt
     from service.store.generation_record import GenerationRecord
 
 RedisUrl = Annotated[
@@ -106,6 +107,15 @@ def rebuild(
             customers or _present(session, CUSTOMERS_EXPORT),
             progress,
         )
+    _answer_rebuilt(rebuilt, as_json)
+
+
+def _present(session: Session, name: Path) -> Path | None:
+    path = session.home / name
+    return path if path.is_file() else None
+
+
+def _answer_rebuilt(rebuilt: "Rebuilt", as_json: bool) -> None:
     generation = rebuilt.generation
     document = {
         "generation": _document(generation) if generation else None,
@@ -129,11 +139,6 @@ def rebuild(
             console.print(f"arms name models that the registry lacks: {', '.join(rebuilt.lost)}")
 
     answer(document, as_json, show)
-
-
-def _present(session: Session, name: Path) -> Path | None:
-    path = session.home / name
-    return path if path.is_file() else None
 
 
 def _answer_generation(record: "GenerationRecord", as_json: bool, rest: str) -> None:

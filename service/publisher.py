@@ -5,8 +5,8 @@ leaves what is served untouched; what they wrote is removed by the next sweep.
 """
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from itertools import chain, repeat
@@ -15,6 +15,7 @@ from pathlib import Path
 from models.artifact import Artifact
 from models.erasures import ErasureList
 from models.errors import DangolError, NotFoundError, PreconditionError
+from models.events import Event
 from models.experiments import models_of
 from models.fold_model import encode_fold_model, fold_model_of
 from models.progress import Progress
@@ -147,35 +148,64 @@ def rebuild(
     """
     store.check_layout(tenant)
     _restore_erasures(registry, store, tenant)
-    records = events = 0
-    named: frozenset[str] = frozenset()
-    budgeted: dict[str, None] = {}
-    capped: dict[str, tuple[Cap, ...]] = {}
+    catalog = _Catalogue()
     if catalog_file is not None:
-        with progress.stage("catalogue", None) as stage:
-            for change in read_catalog(catalog_file):
-                apply_blocking(store.connection, tenant, change)
-                budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
-                capped |= {offer.offer_id: offer.caps for offer in change.offers if offer.caps}
-                named |= models_of(change.experiments)
-                records += len(change)
-                stage.advance(len(change))
+        catalog = _restore_catalog(catalog_file, store, tenant, progress)
     archived = () if archive is None else ([entry.event for entry in page] for page in archive.events())
     exported = () if events_file is None else read_events(events_file)
-    with progress.stage("events", None) as stage:
-        for batch, is_archived in chain(zip(archived, repeat(True)), zip(exported, repeat(False))):
-            append_blocking(store.connection, tenant, batch, event_settings, capped, archived=is_archived)
-            redeem_blocking(store.connection, tenant, redemptions_among(batch, budgeted))
-            events += len(batch)
-            stage.advance(len(batch))
+    batches = chain(zip(archived, repeat(True)), zip(exported, repeat(False)))
+    events = _restore_events(batches, catalog, store, tenant, event_settings, progress)
     customers = 0
     if customers_file is not None:
         with progress.stage("customers", None):
             customers = restore_customers(customers_file, store.connection, tenant)
     current = registry.current()
     generation = None if current is None else publish(registry, current, store, tenant, progress)
-    held = _hold_those_known(registry, named, store, tenant, progress)
-    return Rebuilt(generation, records, events, customers, held, tuple(sorted(named.difference(held))))
+    held = _hold_those_known(registry, catalog.models, store, tenant, progress)
+    lost = tuple(sorted(catalog.models.difference(held)))
+    return Rebuilt(generation, catalog.records, events, customers, held, lost)
+
+
+@dataclass(slots=True)
+class _Catalogue:
+    """Tells of a catalogue that is back: how many records, the offers of budgets and caps, the models of arms."""
+
+    records: int = 0
+    budgeted: dict[str, None] = field(default_factory=dict)
+    capped: dict[str, tuple[Cap, ...]] = field(default_factory=dict)
+    models: frozenset[str] = frozenset()
+
+
+def _restore_catalog(file: Path, store: GenerationStore, tenant: str, progress: Progress) -> _Catalogue:
+    found = _Catalogue()
+    with progress.stage("catalogue", None) as stage:
+        for change in read_catalog(file):
+            apply_blocking(store.connection, tenant, change)
+            found.budgeted |= {offer.offer_id: None for offer in change.offers if offer.budget is not None}
+            found.capped |= {offer.offer_id: offer.caps for offer in change.offers if offer.caps}
+            found.models |= models_of(change.experiments)
+            found.records += len(change)
+            stage.advance(len(change))
+    return found
+
+
+def _restore_events(
+    batches: Iterable[tuple[list[Event], bool]],
+    catalog: _Catalogue,
+    store: GenerationStore,
+    tenant: str,
+    settings: EventLogSettings | None,
+    progress: Progress,
+) -> int:
+    """Record batches, each with whether the archive has it, and count their events."""
+    events = 0
+    with progress.stage("events", None) as stage:
+        for batch, is_archived in batches:
+            append_blocking(store.connection, tenant, batch, settings, catalog.capped, archived=is_archived)
+            redeem_blocking(store.connection, tenant, redemptions_among(batch, catalog.budgeted))
+            events += len(batch)
+            stage.advance(len(batch))
+    return events
 
 
 def _hold_those_known(
