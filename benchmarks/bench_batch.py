@@ -8,10 +8,8 @@ import asyncio
 import itertools
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import cast
 
 import grpc.aio
@@ -20,7 +18,7 @@ import uvloop
 from benchmarks.harness.servers import Server, running_server
 from benchmarks.load import Load, run_load
 from benchmarks.report import report
-from benchmarks.shop import customer_id, publish_shop
+from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import (
     BatchRecommendOffersRequest,
     BatchRecommendOffersResponse,
@@ -28,7 +26,6 @@ from dangol.v1.offer_service_pb2 import (
     StreamRecommendOffersRequest,
     StreamRecommendOffersResponse,
 )
-from service.store.embedded import EmbeddedRedis
 
 _SERVICE = "/dangol.v1.OfferService"
 _UNARY, _BATCH = f"{_SERVICE}/RecommendOffers", f"{_SERVICE}/BatchRecommendOffers"
@@ -40,15 +37,12 @@ _WARM_SHARE = 0.1  # of the stream, before its memory is looked at for the first
 def main() -> None:
     """Publish a shop and ask a server of each engine."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
-        directory = Path(temporary)
-        with EmbeddedRedis(directory / "redis") as redis:
-            publish_shop(redis.url, directory, options.customers, options.items, options.offers)
-            for engine in options.engines:
-                settings = {"engine": engine, "log_calls": False}
-                with running_server(directory / engine, redis.url, **settings) as server:
-                    _compare(engine, server, options)
-                    _stream(engine, server, options)
+    with published_shop(options.customers, options.items, options.offers) as shop:
+        for engine in options.engines:
+            settings = {"engine": engine, "log_calls": False}
+            with running_server(shop.directory / engine, shop.redis.url, **settings) as server:
+                _compare(engine, server, options)
+                _stream(engine, server, options)
 
 
 def _compare(engine: str, server: Server, options: argparse.Namespace) -> None:

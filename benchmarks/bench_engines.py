@@ -12,7 +12,6 @@ import os
 import random
 import socket
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from benchmarks.envoy_echo import PATH
 from benchmarks.load import Load, run_load
 from benchmarks.outcome import Outcome
 from benchmarks.report import report
-from benchmarks.shop import customer_id, publish_shop
+from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
 from service.server import serve
 from service.settings import read_settings
@@ -67,16 +66,14 @@ class Subject:
 def main() -> None:
     """Publish a shop, start all servers, and ask them in turns."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary, contextlib.ExitStack() as stack:
-        directory = Path(temporary)
-        redis = stack.enter_context(EmbeddedRedis(directory / "redis"))
-        publish_shop(redis.url, directory, options.customers, options.items, options.offers)
+    with contextlib.ExitStack() as stack:
+        shop = stack.enter_context(published_shop(options.customers, options.items, options.offers))
         subjects = {
-            engine: stack.enter_context(_started(_serve, directory / engine, engine, redis.url))
+            engine: stack.enter_context(_started(_serve, shop.directory / engine, engine, shop.redis.url))
             for engine in ("grpcio", "envoy")
         }
-        subjects["echo"] = stack.enter_context(_started(envoy_echo.run, directory / "echo"))
-        _measure(subjects, redis, options)
+        subjects["echo"] = stack.enter_context(_started(envoy_echo.run, shop.directory / "echo"))
+        _measure(subjects, shop.redis, options)
 
 
 def _measure(subjects: dict[str, Subject], redis: EmbeddedRedis, options: argparse.Namespace) -> None:

@@ -8,7 +8,6 @@ at the same rates in turns: what it takes is the share of the load generator, th
 import argparse
 import random
 import statistics
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +22,8 @@ from benchmarks.load import Load, run_load
 from benchmarks.outcome import Outcome
 from benchmarks.performance import keep
 from benchmarks.report import report
-from benchmarks.shop import customer_id, publish_shop
+from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
-from service.store.embedded import EmbeddedRedis
 
 _ECHOES = {"grpcio": grpcio_echo.run, "envoy": envoy_echo.run}
 _BOUNDS = {("envoy", "p99"): (10.0, 5.0), ("envoy", "p99.9"): (30.0, 15.0)}
@@ -72,11 +70,8 @@ def main() -> None:
     options = _options()
     sizes = {name: getattr(options, name) for name in ("customers", "items", "offers", "connections")}
     scene = {**sizes, "rounds": options.rounds, "seconds": options.seconds}
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
-        directory = Path(temporary)
-        with EmbeddedRedis(directory / "redis") as redis:
-            publish_shop(redis.url, directory, options.customers, options.items, options.offers)
-            curves = [curve for engine in ENGINES for curve in _curves(engine, directory, redis.url, options)]
+    with published_shop(options.customers, options.items, options.offers) as shop:
+        curves = [curve for engine in ENGINES for curve in _curves(engine, shop.directory, shop.redis.url, options)]
     for curve in curves:
         _report(curve)
     failures = sum(curve.failures for curve in curves if curve.percent == HALF)

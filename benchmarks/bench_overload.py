@@ -11,7 +11,6 @@ import contextlib
 import os
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +19,8 @@ from benchmarks.harness.servers import Server, running_server
 from benchmarks.load import Load, run_load
 from benchmarks.outcome import Outcome, percentile
 from benchmarks.report import report
-from benchmarks.shop import customer_id, publish_shop
+from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
-from service.store.embedded import EmbeddedRedis
 
 PATH = "/dangol.v1.OfferService/RecommendOffers"
 DEADLINE = 0.1
@@ -34,13 +32,10 @@ def main() -> None:
     """Publish a shop and overload a server of each engine that is asked for."""
     options = _options()
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {_FIRST_PROCESSOR} or {_FIRST_PROCESSOR})
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
-        directory = Path(temporary)
-        with EmbeddedRedis(directory / "redis") as redis:
-            publish_shop(redis.url, directory, 5_000, 5_000, 500)
-            for engine in options.engines:
-                with _apart(directory / engine, redis.url, engine) as server:
-                    _measure(engine, server, options)
+    with published_shop(5_000, 5_000, 500) as shop:
+        for engine in options.engines:
+            with _apart(shop.directory / engine, shop.redis.url, engine) as server:
+                _measure(engine, server, options)
 
 
 @contextlib.contextmanager

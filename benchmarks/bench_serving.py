@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import random
 import statistics
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +24,11 @@ from benchmarks import grpcio_echo
 from benchmarks.load import Load, run_load
 from benchmarks.outcome import Outcome
 from benchmarks.report import report
-from benchmarks.shop import customer_id, publish_shop
+from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
 from dangol.v1.offer_service_pb2_grpc import OfferServiceStub
 from service.server import serve
 from service.settings import read_settings
-from service.store.embedded import EmbeddedRedis
 
 PATH = "/dangol.v1.OfferService/RecommendOffers"
 FLOOR, GOAL = 0.45, 0.6
@@ -68,16 +66,13 @@ class Measured:
 def main() -> None:
     """Publish a shop, start both servers, and ask them in turns."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
-        directory = Path(temporary)
-        with EmbeddedRedis(directory / "redis") as redis:
-            publish_shop(redis.url, directory, options.customers, options.items, options.offers)
-            with (
-                _started(_serve, directory / "whole", redis.url) as whole,
-                _started(grpcio_echo.run, directory / "echo") as echo,
-            ):
-                _check(whole.address)
-                _compare(whole, echo, options)
+    with (
+        published_shop(options.customers, options.items, options.offers) as shop,
+        _started(_serve, shop.directory / "whole", shop.redis.url) as whole,
+        _started(grpcio_echo.run, shop.directory / "echo") as echo,
+    ):
+        _check(whole.address)
+        _compare(whole, echo, options)
 
 
 def _compare(whole: Server, echo: Server, options: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ What other threads do, and what stands above the event loop in every stack, is l
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,7 @@ from benchmarks.envoy_echo import PATH
 from benchmarks.flame_chart import Stacks, drawn
 from benchmarks.harness.servers import running_server
 from benchmarks.load import Load, run_load
-from benchmarks.shop import publish_shop
-from service.store.embedded import EmbeddedRedis
+from benchmarks.shop import published_shop
 
 _PY_SPY = Path(sys.executable).with_name("py-spy")
 _LOOP = "Runner.run (asyncio/runners.py)"
@@ -27,18 +25,15 @@ _WARM_UP = 3.0
 def main() -> None:
     """Publish a shop, ask for its offers, and write the graph."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
-        directory = Path(temporary)
-        with EmbeddedRedis(directory / "redis") as redis:
-            publish_shop(redis.url, directory, options.customers, options.items, options.offers)
-            with (
-                running_server(directory / "server", redis.url, engine="grpcio") as server,
-                ThreadPoolExecutor() as pool,
-            ):
-                load = Load(server.address, PATH, requests_of(options.customers), options.seconds + 2 * _WARM_UP)
-                asking = pool.submit(run_load, load)
-                recorded = _record(server.processes[0].pid, directory / "stacks", options)
-                asking.result()
+    with (
+        published_shop(options.customers, options.items, options.offers) as shop,
+        running_server(shop.directory / "server", shop.redis.url, engine="grpcio") as server,
+        ThreadPoolExecutor() as pool,
+    ):
+        load = Load(server.address, PATH, requests_of(options.customers), options.seconds + 2 * _WARM_UP)
+        asking = pool.submit(run_load, load)
+        recorded = _record(server.processes[0].pid, shop.directory / "stacks", options)
+        asking.result()
     title = "Where the time of RecommendOffers goes (engine grpcio; share of the event loop's samples)"
     options.output.write_text(drawn(title, _below_the_loop(recorded)), encoding="utf-8")
 

@@ -1,6 +1,9 @@
 """A shop of any size made of random numbers, published into a private Redis: what serving is measured on."""
 
+import contextlib
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from models.vocabulary import Vocabulary
 from service.publisher import publish
 from service.store.catalog_store import apply_blocking
 from service.store.connection import RedisSettings, connect_blocking
+from service.store.embedded import EmbeddedRedis
 from service.store.generation_store import GenerationStore
 
 _LIST_LENGTH = 100
@@ -33,6 +37,24 @@ def customer_id(number: int) -> str:
 def item_id(number: int) -> str:
     """Name an item."""
     return f"item-{number:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedShop:
+    """Is a shop in a Redis of its own, and the folder of whatever serves it."""
+
+    directory: Path
+    redis: EmbeddedRedis
+
+
+@contextlib.contextmanager
+def published_shop(customers: int, items: int, offers: int) -> Iterator[PublishedShop]:
+    """Publish a shop as :func:`publish_shop` does; all of it goes when the context ends."""
+    with tempfile.TemporaryDirectory(prefix="dangol-bench-") as temporary:
+        directory = Path(temporary)
+        with EmbeddedRedis(directory / "redis") as redis:
+            publish_shop(redis.url, directory, customers, items, offers)
+            yield PublishedShop(directory, redis)
 
 
 def publish_shop(redis_url: str, directory: Path, customers: int, items: int, offers: int, seed: int = 7) -> None:
