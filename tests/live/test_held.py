@@ -10,7 +10,7 @@ from service.store.generation_record import GenerationRecord
 from service.store.generation_store import GenerationStore
 from tests.live import shop
 from tests.live.conftest import TENANT
-from tests.live.test_worker_parts import applier, record, rows_of, work_off
+from tests.live.parts import applier, record, rows_of, work_off
 
 SILENT = SilentProgress()
 

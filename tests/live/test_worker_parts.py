@@ -1,86 +1,27 @@
-"""The log becomes fresh candidates and an archive, whatever happens on the way."""
+"""The log becomes fresh candidates, whatever happens on the way."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from models.candidates import CandidateList
-from models.errors import UnavailableError
 from models.events import Event
 from models.folding import Folder, FreshHistory
 from models.profile import ProfileEvent
 from models.progress import SilentProgress
 from models.registry import Registry
-from service.live.applier import Applier
-from service.live.archiver import Archiver
-from service.live.measures import Measures
-from service.live.raiser import Raiser
 from service.live.refresher import CHUNK, Refresher
 from service.publisher import publish, roll_back
 from service.store import candidate_codec, dead_letters, keys
-from service.store.archive import Archive, ArchivedEvent
-from service.store.archive_progress import ArchivedLog
 from service.store.candidate_refresh import CandidateRefresh
-from service.store.catalog_follower import CatalogFollower
 from service.store.connection import SyncConnection
-from service.store.event_log import append_blocking
 from service.store.generation_record import GenerationRecord
 from service.store.generation_store import GenerationStore
-from service.store.keys import MetaKeys
-from service.store.lease import Lease
 from service.store.log_group import LogGroup
-from service.store.push_raising import PushRaising
 from tests.live import shop
 from tests.live.conftest import TENANT
-
-
-def applier(connection: SyncConnection, name: str = "one", patience: float = 0.0) -> Applier:
-    refresher = Refresher(CandidateRefresh(connection, TENANT, 180), name)
-    measures = Measures(CollectorRegistry())
-    raiser = Raiser(PushRaising(connection, TENANT), CatalogFollower(connection, TENANT), measures, name, 300.0)
-    return Applier(LogGroup(connection, TENANT, name), refresher, raiser, measures, patience)
-
-
-def archiver(connection: SyncConnection, archive: Archive, name: str = "one", interval: float = 0.0) -> Archiver:
-    lease = Lease(connection, MetaKeys(TENANT).archiving, name, 0.05)
-    group = LogGroup(connection, TENANT, name)
-    return Archiver(ArchivedLog(connection, TENANT), archive, group, lease, Measures(CollectorRegistry()), interval)
-
-
-def record(connection: SyncConnection, *events: Event) -> None:
-    append_blocking(connection, TENANT, events)
-
-
-def work_off(applier: Applier) -> None:
-    while applier.step():
-        pass
-
-
-def list_of(connection: SyncConnection, generation: int, customer_id: str = "ada") -> CandidateList | None:
-    value = connection.client.execute_command("GET", keys.candidates_key(TENANT, generation, customer_id))
-    return None if value is None else candidate_codec.decode(value, candidate_codec.digest_of(customer_id))
-
-
-def rows_of(connection: SyncConnection, record: GenerationRecord, customer_id: str = "ada") -> list[int]:
-    found = list_of(connection, record.generation, customer_id)
-    return [] if found is None else [int(row) for row in found.candidates["row"]]
-
-
-def length_of(connection: SyncConnection) -> int:
-    return sum(lag.length for lag in LogGroup(connection, TENANT, "").lags())
-
-
-def archived_ids(archive: Archive) -> list[str]:
-    return sorted(entry.event.event_id for page in archive.events() for entry in page)
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(str(tmp_path / "archive"))
+from tests.live.parts import applier, list_of, record, rows_of, work_off
 
 
 def test_an_event_makes_the_customers_list_fresh(connection: SyncConnection, published: GenerationRecord) -> None:
@@ -244,99 +185,6 @@ def test_what_a_dead_worker_owed_is_done_by_another(connection: SyncConnection, 
     LogGroup(connection, TENANT, "dead").read(10)
     work_off(applier(connection, patience=0.0))
     assert 12 in rows_of(connection, published)
-
-
-def test_events_are_archived_once_and_leave_the_log_when_applied(connection: SyncConnection, archive: Archive) -> None:
-    events = [shop.event(number, 1, customer_id=f"customer-{number}") for number in range(50)]
-    record(connection, *events)
-    scribe = archiver(connection, archive)
-    assert scribe.step()
-    assert archived_ids(archive) == sorted(event.event_id for event in events)
-    assert length_of(connection) == 50
-    work_off(applier(connection))
-    assert not scribe.step()
-    assert length_of(connection) == 0
-
-
-def test_nothing_leaves_the_log_before_it_is_archived(connection: SyncConnection, archive: Archive) -> None:
-    record(connection, shop.event(1, 12))
-    work_off(applier(connection))
-    assert not archiver(connection, archive, interval=60).step()
-    assert length_of(connection) == 1
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL at one place."""
-
-
-@pytest.mark.parametrize("place", ["before the file", "after the file"])
-def test_a_killed_archiver_doubles_and_loses_nothing(
-    place: str, connection: SyncConnection, archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add = Archive.add
-
-    def killed(self: Archive, path: str, events: Iterable[ArchivedEvent]) -> None:
-        if place == "after the file":
-            add(self, path, events)
-        raise Killed
-
-    record(connection, shop.event(1, 12))
-    monkeypatch.setattr(Archive, "add", killed)
-    with pytest.raises(Killed):
-        archiver(connection, archive, "first").step()
-    monkeypatch.undo()
-    record(connection, shop.event(2, 13))
-    second = archiver(connection, archive, "first")
-    assert second.step()
-    assert second.step()
-    assert archived_ids(archive) == ["event-1", "event-2"]
-
-
-def test_an_archiver_that_was_halted_does_no_harm(connection: SyncConnection, archive: Archive) -> None:
-    record(connection, shop.event(1, 12))
-    log = ArchivedLog(connection, TENANT)
-    seen = log.progress()
-    begun = replace(seen, next=log.unarchived(seen)[1])
-    assert log.move(seen, begun)
-    work_off(applier(connection))
-    assert archiver(connection, archive, "second").step()
-    archiver(connection, archive, "second").step()
-    assert length_of(connection) == 0
-    archive.add(begun.path, log.batch(begun))
-    assert not log.move(begun, begun.finished())
-    assert archived_ids(archive) == ["event-1"]
-
-
-def test_one_of_several_archives(connection: SyncConnection, archive: Archive) -> None:
-    record(connection, shop.event(1, 12))
-    lease = Lease(connection, MetaKeys(TENANT).archiving, "other", 60)
-    assert lease.take()
-    assert not archiver(connection, archive).step()
-    assert archived_ids(archive) == []
-
-
-def test_replayed_entries_are_not_archived_a_second_time(connection: SyncConnection, archive: Archive) -> None:
-    record(connection, shop.event(1, 12))
-    group = LogGroup(connection, TENANT, "one")
-    group.set_aside([(entry, "it is odd") for entry in group.read(1)])
-    scribe = archiver(connection, archive)
-    scribe.step()
-    names = [letter.name for letter in dead_letters.dead_letters(connection, TENANT)]
-    dead_letters.replay(connection, TENANT, names)
-    while scribe.step():
-        pass
-    assert archived_ids(archive) == ["event-1"]
-
-
-def test_an_archive_that_cannot_be_written_keeps_the_log(connection: SyncConnection, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    record(connection, shop.event(1, 12))
-    scribe = archiver(connection, Archive(str(tmp_path / "file")))
-    with pytest.raises(UnavailableError):
-        scribe.step()
-    (tmp_path / "file").unlink()
-    assert scribe.step()
-    assert archived_ids(Archive(str(tmp_path / "file"))) == ["event-1"]
 
 
 def test_all_lists_are_made_fresh_a_few_at_a_time_so_that_no_event_waits_long(
