@@ -313,7 +313,7 @@ class Decisions:
 
     def of(self, slate: SlateQuery) -> Decision:
         """Give the decision that fills a slate, at its state before that."""
-        version = slate.model_version if slate.model_version in self._snapshot.held else ""
+        version = self._snapshot.held_version(slate.model_version)
         decision = self._made.get(version)
         if decision is None:
             customer = self._customer.under(version) if version else self._customer

@@ -47,6 +47,10 @@ class Snapshot:
         """Give the snapshot of a model; this one where none is named, or one that is not there."""
         return self.held.get(version, self)
 
+    def held_version(self, version: str) -> str:
+        """Give the version if it is held, else nothing: the model that is served fills slates then."""
+        return version if version in self.held else ""
+
     def shared_by(self, versions: Iterable[str]) -> "Snapshot":
         """Give the snapshot that slates of these models were all filled from; this one where there are several."""
         if not self.held:

@@ -20,7 +20,7 @@ from service.decision.snapshot import Snapshot
 from service.handlers.caller import Caller, Context
 from service.handlers.customer_messages import customer_message
 from service.handlers.customer_reads import CustomerReads
-from service.handlers.offer_messages import OfferMessages, exposure_message
+from service.handlers.offer_messages import OfferMessages
 from service.handlers.personal import customer_of, personal_query
 from service.handlers.push_messages import mark_message
 from service.handlers.queries import recommend_query
@@ -98,15 +98,14 @@ class CustomerViews:
         if customer.record is not None:
             query = personal_query(query, customer.record, time_zone="")
         query = treat(query, snapshot.experiments, customer.customer_id)
-        versions = [slate.model_version for slate in query.slates]
-        held = {version: await self._list_under(caller, snapshot, version, request, context) for version in versions}
+        versions = {slate.model_version for slate in query.slates}
+        named = versions & snapshot.held.keys()
+        held = {version: await self._list_under(caller, snapshot, version, request, context) for version in named}
         slates = decide(snapshot, query, customer._replace(held=held))
-        for asked_slate, choices in zip(query.slates, slates, strict=True):
-            slate = self._messages.build(asked_slate.placement.placement, choices, snapshot.catalog, query)
-            if asked_slate.treatment is not None:
-                model = snapshot.under(asked_slate.model_version).model
-                slate.exposure.CopyFrom(exposure_message(asked_slate.treatment, model))
-            response.slates.append(slate)
+        response.slates.extend(
+            self._messages.build_asked(slate, choices, snapshot, query)
+            for slate, choices in zip(query.slates, slates, strict=True)
+        )
         response.model_version = snapshot.shared_by(versions).model.model_version
 
     async def _list_under(
@@ -118,9 +117,7 @@ class CustomerViews:
         context: Context,
     ) -> CandidateList | None:
         """Read the list of a customer in a generation that is held. UnavailableError when Redis cannot be read."""
-        if version not in snapshot.held:
-            return None
-        generation = snapshot.under(version).model.generation
+        generation = snapshot.held[version].model.generation
         read = await self._reads.read(caller.tenant, generation, [request.customer_id], context, with_records=True)
         if read is None:
             raise UnavailableError("Redis cannot be read now")

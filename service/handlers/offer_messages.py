@@ -7,11 +7,11 @@ from dangol.v1 import offer_service_pb2
 from models.catalog import Catalog
 from models.offers import MAXIMAL_PLACEMENT_SIZE, Offer, discounted
 from models.terms import best_representation
-from service.decision.query import Query, Treatment
+from service.decision.query import Query, SlateQuery, Treatment
 from service.decision.ranking import RankedChoice
 from service.decision.reasons import Reason, ReasonCode
 from service.decision.slate import Choice
-from service.decision.snapshot import ServedModel
+from service.decision.snapshot import ServedModel, Snapshot
 from service.decision.traces import Trace
 from service.handlers.money_messages import discount_message, money_message
 from service.handlers.terms_messages import representation_message
@@ -75,6 +75,15 @@ class OfferMessages:
             message.reasons.extend(map(reason_message, choice.reasons if query.explain else choice.reasons[:1]))
             if query.explain:
                 _explain(message, choice)
+        return slate
+
+    def build_asked(
+        self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query
+    ) -> offer_service_pb2.Slate:
+        """Write a slate as :meth:`build` does, and what an experiment had to do with it."""
+        slate = self.build(asked.placement.placement, choices, snapshot.catalog, query)
+        if asked.treatment is not None:
+            slate.exposure.CopyFrom(exposure_message(asked.treatment, snapshot.under(asked.model_version).model))
         return slate
 
     def _forget_what_is_old(self, catalog: Catalog) -> None:

@@ -115,7 +115,7 @@ class OfferHandlers:
         )
         if query.explain or query.trace_offer_ids:
             explained = [
-                self._build(asked, choices, snapshot, query)
+                self._messages.build_asked(asked, choices, snapshot, query)
                 for asked, choices in zip(query.slates, slates, strict=True)
             ]
             add_shares(explained, shares or {})
@@ -177,20 +177,12 @@ class OfferHandlers:
     def _encode(self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         treatment, is_explored = asked.treatment, asked.placement.policy.exploration is not None
         if query.explain or is_explored or (treatment is not None and treatment.rivals):
-            return self._build(asked, choices, snapshot, query).SerializeToString()
+            return self._messages.build_asked(asked, choices, snapshot, query).SerializeToString()
         encoded = self._messages.encode(asked.placement.placement, choices, snapshot.catalog, query)
         if treatment is None:
             return encoded
         exposure = exposure_message(treatment, snapshot.under(asked.model_version).model)
         return encoded + embedded(_SLATE_EXPOSURE, exposure.SerializeToString())
-
-    def _build(
-        self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query
-    ) -> offer_service_pb2.Slate:
-        slate = self._messages.build(asked.placement.placement, choices, snapshot.catalog, query)
-        if asked.treatment is not None:
-            slate.exposure.CopyFrom(exposure_message(asked.treatment, snapshot.under(asked.model_version).model))
-        return slate
 
     async def _shares(
         self,

@@ -122,9 +122,7 @@ async def _missing(snapshot: Snapshot, query: Query, found: Mapping[str, _States
         if states and not names:
             continue
         treated = treat(query, snapshot.experiments, names[0] if names else customer_id)
-        for version in {
-            slate.model_version if slate.model_version in snapshot.held else "" for slate in treated.slates
-        }:
+        for version in {snapshot.held_version(slate.model_version) for slate in treated.slates}:
             if version not in states:
                 missing.setdefault(version, []).append(customer_id)
         if number % _CUSTOMERS_PER_TURN == 0:
