@@ -124,7 +124,7 @@ image-check: $(INSTALLED) ## Perform the image's install steps in an empty folde
 ##### To measure it
 
 .PHONY: bench
-bench: bench-train bench-publish bench-serving bench-faults bench-engines bench-freshness bench-push ## Measure every figure that the documentation quotes
+bench: bench-train bench-publish bench-serving bench-faults bench-decision bench-catalog bench-freshness bench-push bench-audience bench-peers bench-latency ## Measure every figure that the documentation quotes, but what needs DATA
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## Training against bare implicit on the same matrix: time and memory
