@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import floor
 
 from models.terms import DAY_MINUTES
 
@@ -27,7 +28,7 @@ class QuietHours:
         """
         if self.channels and channel not in self.channels:
             return False
-        clock = datetime.fromtimestamp(now, zone)
+        clock = _clock(now, zone)
         # Where the hours run over midnight, the minutes of the day since they began wrap around.
         since = (clock.hour * 60 + clock.minute - self.start_minute) % DAY_MINUTES
         return since < (self.end_minute - self.start_minute) % DAY_MINUTES
@@ -39,7 +40,7 @@ class QuietHours:
         left out began (the convention of PEP 495).
         """
         while self.hold(channel, now, zone):
-            clock = datetime.fromtimestamp(now, zone)
+            clock = _clock(now, zone)
             left = (self.end_minute - clock.hour * 60 - clock.minute - 1) % DAY_MINUTES + 1
             end = clock.replace(tzinfo=None, second=0, microsecond=0) + timedelta(minutes=left)
             # Clocks may be put on or back before the end: it is at the old time or at the new, whichever comes first.
@@ -60,6 +61,11 @@ class QuietHours:
 
 DEFAULT_QUIET_HOURS = QuietHours()
 """Hold where a placement does not say: pushes rest from 21:00 to 8:00."""
+
+
+def _clock(now: float, zone: tzinfo) -> datetime:
+    """Give what a clock shows, to the second: half a microsecond before a minute a datetime rounds up to it."""
+    return datetime.fromtimestamp(floor(now), zone)
 
 
 def _instant(clock: datetime, around: float, zone: tzinfo) -> float:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import example, given, settings, strategies
 
 from models.profile import ProfileEvent
 from models.quiet_hours import DEFAULT_QUIET_HOURS, QuietHours
@@ -105,6 +105,7 @@ def test_it_is_never_before_its_time_and_never_quiet(
     zone=strategies.sampled_from(ZONES),
     seconds=strategies.integers(1, 3_600),
 )
+@example(now=1830297599.9999998, zone="America/St_Johns", seconds=1801)  # a look just before a minute
 def test_until_quiet_hours_begin_it_is_not_quiet(now: float, zone: str, seconds: int) -> None:
     quiet = DEFAULT_QUIET_HOURS
     end = quiet.begin("push", now, now + seconds, ZoneInfo(zone))
