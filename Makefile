@@ -42,7 +42,7 @@ $(INSTALLED): locks/bootstrap.txt locks/dev.txt pyproject.toml
 	@echo "Installing into $(VENV) (once; about two minutes when nothing is cached)"
 	@$(VENV)/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/bootstrap.txt
-	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes locks/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(VENV)/bin/python --require-hashes locks/dev.txt
 	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
 	@$(VENV)/bin/python -c 'import implicit.cpu.als' || { echo "Training needs the system library libgomp \
 	(Debian and Ubuntu: libgomp1, Fedora: libgomp)." >&2; exit 1; }

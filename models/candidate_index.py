@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from models.errors import PreconditionError
 
@@ -158,6 +157,9 @@ class CandidateIndexBuilder:
 
     def _turn(self) -> None:
         """Turn what waits into a block. scipy's CSR → CSC is a counting sort in C."""
+        # Takes 15 MB and 0.4 s, which servers that are asked for no audience do without.
+        from scipy.sparse import csr_array  # noqa: PLC0415
+
         waiting, self._waiting, self._count = self._waiting, [], 0
         names = [name for lists in waiting for name in lists.customer_ids]
         counts = np.concatenate([lists.counts for lists in waiting])

@@ -89,10 +89,10 @@ def _assemble(arrays: dict[str, NDArray[np.generic]]) -> ItemModel:
         vocabulary=Vocabulary(
             unpack_ids(arrays["item_ids"].astype(np.uint8), arrays["item_id_offsets"].astype(np.int64))
         ),
-        popularity=arrays["popularity"].astype(np.float32),
-        neighbor_rows=arrays["neighbor_rows"].astype(np.uint32),
-        neighbor_scores=arrays["neighbor_scores"].astype(np.float32),
-        neighbor_counts=arrays["neighbor_counts"].astype(np.uint16),
+        popularity=arrays["popularity"].astype(np.float32, copy=False),
+        neighbor_rows=arrays["neighbor_rows"].astype(np.uint32, copy=False),
+        neighbor_scores=arrays["neighbor_scores"].astype(np.float32, copy=False),
+        neighbor_counts=arrays["neighbor_counts"].astype(np.uint16, copy=False),
         shared_lists=dict(zip(segments, lists, strict=True)),
         propensity=_propensity_in(arrays),
     )

@@ -4,11 +4,12 @@ The language is Google's (cel-spec); the library is its own C++ implementation, 
 names before anything is evaluated.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-
-from cel_expr_python import cel
+from typing import TYPE_CHECKING
 
 from models.errors import InvalidInputError
 from service.decision.facts import FACT_TYPES, ITEM_FACTS
@@ -23,7 +24,8 @@ _JOINT = re.compile(r"&&|\|\||[?()\[\]{}]|//")
 _WALK = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(|[()]")
 _REASON = re.compile(r"<input>:(\d+):(\d+): (.*?)(?: \(in container '.*?'\))?(?:\n|$)")
 
-_ENVIRONMENT = cel.NewEnv(variables={name: cel.Type(type_) for name, type_ in FACT_TYPES.items()})
+if TYPE_CHECKING:
+    from cel_expr_python import cel
 
 
 class Condition:
@@ -36,7 +38,7 @@ class Condition:
 
     __slots__ = ("_expression", "asked_names", "item_names", "parts", "source")
 
-    def __init__(self, source: str, expression: cel.Expression | None, parts: "Sequence[Condition]" = ()) -> None:
+    def __init__(self, source: str, expression: cel.Expression | None, parts: Sequence[Condition] = ()) -> None:
         self.source = source
         self._expression = expression
         self.parts = tuple(parts) or (self,)
@@ -68,16 +70,29 @@ def condition_of(source: str) -> Condition:
     sources = _joined_by_and(source) if expression is not None else []
     compiled = [_compiled(part) for part in sources]
     # A part that is no truth for certain, such as one of the type dyn, is not told from one that fails.
-    if any(part is None or part.return_type() != cel.Type.BOOL for part in compiled):
+    if any(part is None or not _is_truth(part) for part in compiled):
         return Condition(source, expression)
     return Condition(source, expression, [condition_of(part) for part in sources])
 
 
 def _compiled(source: str) -> cel.Expression | None:
     try:
-        return _ENVIRONMENT.compile(source)
+        return _environment().compile(source)
     except RuntimeError:
         return None
+
+
+@lru_cache(maxsize=1)
+def _environment() -> cel.Env:
+    # Takes 7 MB, which a shop without conditions does without.
+    from cel_expr_python import cel  # noqa: PLC0415
+
+    return cel.NewEnv(variables={name: cel.Type(type_) for name, type_ in FACT_TYPES.items()})
+
+
+def _is_truth(expression: cel.Expression) -> bool:
+    name: str = expression.return_type().name()
+    return name == "BOOL"
 
 
 def _joined_by_and(source: str) -> list[str]:
@@ -108,10 +123,10 @@ def check_condition(field: str, source: str) -> None:
     if len(source.encode()) > MAXIMAL_BYTES:
         raise InvalidInputError(field, f"is longer than {MAXIMAL_BYTES:,} bytes")
     try:
-        expression = _ENVIRONMENT.compile(source)
+        expression = _environment().compile(source)
     except RuntimeError as error:
         raise InvalidInputError(field, _problem(str(error))) from error
-    if expression.return_type() != cel.Type.BOOL:
+    if not _is_truth(expression):
         raise InvalidInputError(field, f"is of type {expression.return_type().name()}, not of type BOOL")
     _check_walks(field, source)
 

@@ -205,6 +205,8 @@ class Snapshots:
 
     async def _news_of_catalog(self, tenant: str) -> Catalog:
         catalog = self._catalog
+        if catalog is EMPTY_CATALOG:
+            return await self._catalogs.load(tenant)
         changes = await self._catalogs.changes_since(tenant, catalog.version)
         if changes is None:
             return await self._catalogs.load(tenant)

@@ -5,7 +5,7 @@ import threading
 from models.catalog import EMPTY_CATALOG, Catalog
 from models.errors import UnavailableError
 from service.store.catalog_codec import KINDS, Record, assemble, decode_record
-from service.store.catalog_store import LOAD_ATTEMPTS, SCAN_COUNTS, decode_changes
+from service.store.catalog_store import LOAD_ATTEMPTS, SCAN_COUNTS, decode_changes, version_at
 from service.store.connection import SyncConnection
 from service.store.faults import reaching_redis
 from service.store.keys import MetaKeys
@@ -54,10 +54,9 @@ class CatalogFollower:
             )
         if not entries:
             return catalog if self._version() == catalog.version else None
-        changes = decode_changes(entries)
-        if changes[0].version != catalog.version + 1:
+        if version_at(entries[0]) != catalog.version + 1:
             return None
-        for change in changes:
+        for change in decode_changes(entries):
             catalog = catalog.apply(change)
         return catalog
 

@@ -35,6 +35,8 @@ YIELD_EVERY = 256
 KEPT_VERSIONS = 20
 """How many versions of each placement are kept; functions.lua says the same."""
 
+_Entry = tuple[bytes, dict[bytes, bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class PlacementVersion:
@@ -89,8 +91,8 @@ class CatalogStore:
         with reaching_redis():
             entries = await self._client.execute_command("XRANGE", name, f"{version + 1}-0", "+")
         if entries:
-            changes = await asyncio.to_thread(decode_changes, entries)
-            return changes if changes[0].version == version + 1 else None
+            # Looked at before they are read: those that lead nowhere may be the whole catalogue over again.
+            return await asyncio.to_thread(decode_changes, entries) if version_at(entries[0]) == version + 1 else None
         return [] if await self.version(tenant) == version else None
 
     async def placement_versions(self, tenant: str, placement: str) -> list[PlacementVersion]:
@@ -131,9 +133,14 @@ def _version_of(placement: str, number: int, content: bytes) -> PlacementVersion
     )
 
 
-def decode_changes(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[CatalogChange]:
+def decode_changes(entries: Sequence[_Entry]) -> list[CatalogChange]:
     """Read entries of the stream of changes."""
-    return [decode_change(entry[b"batch"], int(id_.partition(b"-")[0])) for id_, entry in entries]
+    return [decode_change(entry[1][b"batch"], version_at(entry)) for entry in entries]
+
+
+def version_at(entry: _Entry) -> int:
+    """Give the version of the catalogue that an entry of the stream of changes leads to."""
+    return int(entry[0].partition(b"-")[0])
 
 
 def apply_blocking(connection: SyncConnection, tenant: str, change: CatalogChange) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 from models.errors import InvalidInputError
@@ -59,4 +60,5 @@ def encode_money(money: Money) -> list[int | str]:
 def decode_money(record: Any) -> Money:  # noqa: ANN401 - JSON of any shape; what does not fit raises
     """Read an amount. ValueError or TypeError when it is none."""
     minor_units, currency_code = record
-    return Money(int(minor_units), str(currency_code))
+    # One text for all amounts in a currency: a catalogue holds a great many.
+    return Money(int(minor_units), intern(str(currency_code)))

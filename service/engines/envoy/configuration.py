@@ -16,6 +16,7 @@ from service.engines.envoy.transcoding import transcoding_filters
 LISTENER = "grpc"
 _STREAM_WINDOW = 1 << 20  # bytes
 _DAY = "86400s"
+_RELEASED_BYTES = 16 << 20
 
 
 def configuration(engine: EngineSettings, envoy: EnvoySettings, application: str) -> Configuration:
@@ -25,6 +26,9 @@ def configuration(engine: EngineSettings, envoy: EnvoySettings, application: str
     """
     return {
         "admin": {"address": _admin_address(envoy.admin)},
+        # What Python frees, its share of Envoy's allocator included, goes back to the system: a new catalogue or model
+        # takes twice its size for a moment.
+        "memory_allocator_manager": {"bytes_to_release": _RELEASED_BYTES, "memory_release_interval": "1s"},
         "static_resources": {"listeners": [_listener(engine, envoy, application)]},
     }
 
