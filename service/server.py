@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import structlog
 import uvloop
 
-from models.errors import InvalidInputError
+from service.engine_choice import check_envoy, choose_engine
 from service.engines.envoy.availability import obstacle
 from service.engines.envoy.configuration import as_text
 from service.envoy_supervisor import admin_address, envoy_configuration, supervise
@@ -20,7 +21,9 @@ def serve(settings: Settings) -> None:
     InvalidInputError when an address cannot be had, or when the engine that is asked for cannot run here.
     """
     configure_logs(settings.log_level)
-    chosen = settings.model_copy(update={"engine": choose_engine(settings.engine)})
+    engine, reason = choose_engine(settings)
+    structlog.get_logger("dangol").info("engine", engine=engine, reason=reason)
+    chosen = settings.model_copy(update={"engine": engine})
     with redis_url(chosen) as url:
         uvloop.run(serve_alone(chosen, url) if chosen.processes == 1 else supervise_fleet(chosen, url))
 
@@ -38,17 +41,5 @@ async def serve_alone(settings: Settings, redis_url: str) -> None:
 
 def envoy_configuration_text(settings: Settings) -> str:
     """Give, as JSON, the configuration that Envoy gets. InvalidInputError when Envoy cannot run here."""
-    choose_engine("envoy")
+    check_envoy(obstacle())
     return as_text(envoy_configuration(settings, admin_address(settings, Path("/run/dangol"))))
-
-
-def choose_engine(wish: str) -> str:
-    """Give the engine for a wish: ``auto`` takes Envoy where it can run. InvalidInputError naming ``engine``."""
-    if wish == "grpcio":
-        return wish
-    missing = obstacle()
-    if missing is None:
-        return "envoy"
-    if wish == "auto":
-        return "grpcio"
-    raise InvalidInputError("engine", f"envoy cannot run here: {missing}")

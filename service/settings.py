@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
     share_port: bool = Field(False, description="Whether other processes may listen on the same port (SO_REUSEPORT)")
     engine: Literal["auto", "envoy", "grpcio"] = Field(
-        "grpcio", description="Transport; `auto` takes Envoy where it can run, and grpcio elsewhere"
+        "auto", description="Transport; `auto` takes Envoy where it can run and do what is set, and grpcio elsewhere"
     )
     metrics_listen: Listen | Literal["off"] = Field(
         "127.0.0.1:0", description="Address for Prometheus; port 0 takes a free one; `off` for none"

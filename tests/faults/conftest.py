@@ -6,7 +6,7 @@ import pytest
 from benchmarks.harness.bed import Bed, running_bed
 
 # The machine may be busy with other tests: a server must not take a slow Redis for a lost one.
-PATIENT = {"read_timeout": 0.3, "log_level": "warning"}
+PATIENT = {"read_timeout": 0.3, "log_level": "warning", "engine": "grpcio"}
 
 
 @pytest.fixture

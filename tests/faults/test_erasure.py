@@ -29,7 +29,7 @@ from service.store.scan import scan
 from tests.redis_fixtures import patient
 from tests.shop import DAYS, FIRST_DAY, customer_name, item_name, write_events
 
-SERVER = {"read_timeout": 0.5, "write_timeout": 10.0, "log_level": "warning", "drain_delay": 0}
+SERVER = {"read_timeout": 0.5, "write_timeout": 10.0, "log_level": "warning", "drain_delay": 0, "engine": "grpcio"}
 WORKER = {"archive_interval": 0.2, "log_level": "warning"}
 CUSTOMERS = 40
 READERS: dict[str, tuple[str, tuple[str | int, ...]]] = {
