@@ -1,7 +1,8 @@
 """The whole RecommendOffers on engine ``envoy`` against grpcio, the engine's bare echo and Redis' own MGET, in one run.
 
-All are asked in turns. Redis is asked for the same two keys of a customer per command, 32 commands at once on one
-connection, prepared beforehand and only counted: what Redis can do at best for one reader.
+All are asked in turns. Redis is asked for the same two keys of a customer per command: by its own load generator
+``redis-benchmark``, from as many connections as the servers are asked by, without pipelining; and, for comparison, 32
+commands at once on one connection.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import json
 import multiprocessing
 import os
 import random
-import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,20 +23,16 @@ from benchmarks import envoy_echo
 from benchmarks.envoy_echo import PATH
 from benchmarks.load import Load, run_load
 from benchmarks.outcome import Outcome
+from benchmarks.redis_reads import ask_from_c, ask_pipelined, find_program, keys_of
 from benchmarks.report import report
 from benchmarks.shop import customer_id, published_shop
 from dangol.v1.offer_service_pb2 import RecommendOffersRequest
 from service.server import serve
 from service.settings import read_settings
-from service.store.connection import RedisSettings, connect_blocking
 from service.store.embedded import EmbeddedRedis
-from service.store.generation_store import GenerationStore
-from service.store.keys import customer_keys
 
-_TENANT = "local"
 _START_PATIENCE = 60.0
 _HALF = 0.5
-_AT_ONCE = 32
 
 
 @dataclass(slots=True)
@@ -66,6 +62,7 @@ class Subject:
 def main() -> None:
     """Publish a shop, start all servers, and ask them in turns."""
     options = _options()
+    find_program()
     with contextlib.ExitStack() as stack:
         shop = stack.enter_context(published_shop(options.customers, options.items, options.offers))
         subjects = {
@@ -80,17 +77,18 @@ def _measure(subjects: dict[str, Subject], redis: EmbeddedRedis, options: argpar
     randomness = random.Random(7)
     names = [customer_id(randomness.randrange(options.customers)) for _ in range(5000)]
     requests = [RecommendOffersRequest(customer_id=name, placements=["default"]).SerializeToString() for name in names]
-    commands = _commands(redis.url, names)
-    reads = []
-    for _ in range(options.rounds):
+    keys = keys_of(redis.url, names)
+    from_c, pipelined = [], []
+    for number in range(options.rounds):
         for subject in subjects.values():
             _ask(subject, requests, options)
-        reads.append(_read(redis.socket_path, commands, options.seconds))
+        from_c.append(ask_from_c(redis.socket_path, keys[number], options.reads, options.concurrency))
+        pipelined.append(ask_pipelined(redis.socket_path, keys, options.seconds))
     ours = subjects["envoy"]
     half = ours.rate * _HALF
     for _ in range(options.rounds):
         ours.paced.append(run_load(Load(ours.address, PATH, requests, options.seconds, rate=half)))
-    _report(subjects, statistics.median(reads), half)
+    _report(subjects, statistics.median(from_c), statistics.median(pipelined), half)
 
 
 def _ask(subject: Subject, requests: Sequence[bytes], options: argparse.Namespace) -> None:
@@ -100,12 +98,13 @@ def _ask(subject: Subject, requests: Sequence[bytes], options: argparse.Namespac
     subject.processor.append((subject.spent() - before) / outcome.calls)
 
 
-def _report(subjects: dict[str, Subject], reads: float, half: float) -> None:
+def _report(subjects: dict[str, Subject], from_c: float, pipelined: float, half: float) -> None:
     ours = subjects["envoy"]
     others = {
         "grpcio": (subjects["grpcio"].rate, "the same on grpcio", 3.0, 4.5),
         "echo": (subjects["echo"].rate, "bare echo on envoy", 0.25, 0.5),
-        "mget": (reads, "MGET of the same keys, pipelined", None, None),
+        "mget": (from_c, "MGET of the same keys from C (redis-benchmark)", 0.1, 0.2),
+        "pipelined-mget": (pipelined, "the same, 32 at once on one connection", None, None),
     }
     for name, (other, what, floor, goal) in others.items():
         report(f"engines.calls-to-{name}", round(ours.rate, 1), "calls/s", against=f"{what}: {other:.0f} /s",
@@ -118,36 +117,6 @@ def _report(subjects: dict[str, Subject], reads: float, half: float) -> None:
     report("engines.memory", round(memory / 1e6), "MB of supervisor and Envoy")
     failures = sum(outcome.failures for subject in subjects.values() for outcome in (*subject.full, *subject.paced))
     report("engines.failed-calls", failures, "calls", floor=0, goal=0)
-
-
-def _commands(url: str, names: Sequence[str]) -> list[bytes]:
-    """Write the MGET of each customer as Redis takes it, ``_AT_ONCE`` of them in each piece."""
-    with connect_blocking(RedisSettings(url)) as connection:
-        record = GenerationStore(connection).overview(_TENANT).live
-    if record is None:
-        raise RuntimeError("nothing is published")
-    commands = []
-    for name in names:
-        keys = [key.encode() for key in customer_keys(_TENANT, record.generation, name)]
-        commands.append(b"*3\r\n$4\r\nMGET\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(key), key) for key in keys))
-    return [b"".join(commands[start : start + _AT_ONCE]) for start in range(0, len(commands), _AT_ONCE)]
-
-
-def _read(path: Path, pieces: Sequence[bytes], seconds: float) -> float:
-    """Give how many of the commands Redis answers in a second."""
-    answered, start = 0, time.perf_counter()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        while (elapsed := time.perf_counter() - start) < seconds:
-            piece = pieces[answered // _AT_ONCE % len(pieces)]
-            expected = piece.count(b"MGET")
-            connection.sendall(piece)
-            answers = b""
-            # Every answer begins with the count of its values; no value of ours contains that line.
-            while answers.count(b"*2\r\n") < expected or not answers.endswith(b"\r\n"):
-                answers += connection.recv(1 << 18)
-            answered += expected
-    return answered / elapsed
 
 
 @contextlib.contextmanager
@@ -187,6 +156,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.5, help="of each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--reads", type=int, default=100_000, help="commands of redis-benchmark in each round")
     return parser.parse_args()
 
 

@@ -63,7 +63,7 @@ def _restart(fleet: ServerProcess, restarts: int) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("grpcio", "envoy"), default="grpcio")
+    parser.add_argument("--engine", choices=("grpcio", "envoy"), default="envoy")
     parser.add_argument("--restarts", type=int, default=1_000)
     parser.add_argument("--rate", type=float, default=50.0, help="RecommendOffers per second")
     return parser.parse_args()

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 _PATIENCE = 60.0  # seconds; only a broken server takes so long
 
 
@@ -90,6 +92,14 @@ class ServerProcess:
         """Give the addresses of all its processes."""
         addresses: list[str] = self._told.get("addresses", [self.address])
         return addresses
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Give all processes that it consists of, the one that was started first."""
+        if self._process is None:
+            return []
+        above = psutil.Process(self._process.pid)
+        return [above, *above.children(recursive=True)]
 
     def renew(self) -> None:
         """Have each of its processes restarted, one after the other, and return when all have been."""
