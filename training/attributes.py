@@ -1,4 +1,4 @@
-"""What a table says of items: the words that alike items share, and the families they belong to."""
+"""What tables say: of items the words that alike ones share and their families, and what is known of customers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.errors import InvalidInputError
-from training.config import ItemTable
-from training.event_store import EventStore
+from training.config import ColumnMapping, ItemTable
+from training.customer_attributes import CustomerAttributes, read_customer_attributes
+from training.event_store import EventStore, EventSummary
 from training.files import SourceFile, find_files, quote_name, quote_text
+from training.people import NOBODY, People
 
 NO_FAMILY = -1
 
@@ -20,37 +22,41 @@ _ITEMS_PER_FAMILY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Holds what is known of items by their rows.
+    """Holds what is known of items and customers by their rows.
 
     ``words`` (items, w) float32 is 1 where an attribute's value, or one word of it, belongs to the item. ``families``
     (items,) int64 numbers the values of the attribute that divides the items most finely, NO_FAMILY where it is
-    unknown.
+    unknown. ``customers`` is what is known of them.
     """
 
     words: csr_matrix
     families: NDArray[np.int64]
-
-    @classmethod
-    def none(cls, items: int) -> "Attributes":
-        """Know nothing of so many items."""
-        return cls(csr_matrix(np.empty((items, 0), dtype=np.float32)), np.full(items, NO_FAMILY, dtype=np.int64))
+    customers: CustomerAttributes
 
 
-def read_attributes(store: EventStore, table: ItemTable | None, items: int) -> Attributes:
-    """Read a table about the items of a store that has read its events; nothing is known without a table.
+def read_attributes(
+    store: EventStore, mapping: ColumnMapping, summary: EventSummary, people: People = NOBODY
+) -> Attributes:
+    """Read the tables about the items and the customers of a store that has read its events.
 
-    Capitals and spaces around are not told apart; of several rows of an item each attribute's first value in order of
-    the alphabet counts. InvalidInputError names the file that cannot be read and the column that it lacks.
+    Nothing is known without a table. Of items, capitals and spaces around are not told apart; of several rows of one
+    each attribute's first value in order of the alphabet counts. InvalidInputError names the file that cannot be read
+    and the column that it lacks.
     """
+    customers = read_customer_attributes(store, mapping, summary.customers, people)
+    return Attributes(*_items(store, mapping.items, summary.items), customers)
+
+
+def _items(store: EventStore, table: ItemTable | None, items: int) -> tuple[csr_matrix, NDArray[np.int64]]:
     if table is None:
-        return Attributes.none(items)
+        return csr_matrix(np.empty((items, 0), dtype=np.float32)), np.full(items, NO_FAMILY, dtype=np.int64)
     values = " UNION ALL ".join(_values_of(store, file, table) for file in find_files([str(table.path)]))
     values = f"SELECT item, attribute, min(value) AS value FROM ({values}) WHERE value <> '' GROUP BY item, attribute"
     store.keep("attribute_values", values)
     words = store.table(_WORDS)
     shape = (items, int(words["word"].max(initial=-1)) + 1)
     ones = np.ones(len(words["item"]), dtype=np.float32)
-    return Attributes(csr_matrix((ones, (words["item"], words["word"])), shape=shape), _families(store, items))
+    return csr_matrix((ones, (words["item"], words["word"])), shape=shape), _families(store, items)
 
 
 _WORDS = r"""

@@ -25,16 +25,17 @@ _PARAMETERS: Mapping[str, Any] = {
 def boost(
     features: NDArray[np.float32],
     labels: NDArray[np.bool_],
-    names: Sequence[str],
+    names: Sequence[str] | None,
     parameters: Mapping[str, Any],
     rounds: int,
     groups: NDArray[np.int64] | None = None,
     weights: NDArray[np.float32] | None = None,
 ) -> "Booster":
-    """Grow so many trees on features (e, f) with these names, labels (e,) and weights (e,).
+    """Grow so many trees on features (e, f), labels (e,) and weights (e,).
 
-    ``groups`` (g,) says how many rows in a row belong together, for objectives that order within them. ``parameters``
-    name objective, learning rate, bins, seed and threads. The same rows and parameters give the same trees.
+    ``names`` of features stay with the trees; LightGBM refuses some punctuation in them. ``groups`` (g,) says how many
+    rows in a row belong together, for objectives that order within them. ``parameters`` name objective, learning rate,
+    bins, seed and threads. The same rows and parameters give the same trees.
     """
     import lightgbm  # noqa: PLC0415 - it takes a second or two, and most commands do without
 
@@ -44,7 +45,7 @@ def boost(
         label=labels.astype(np.float32),
         group=groups,
         weight=weights,
-        feature_name=list(names),
+        feature_name="auto" if names is None else list(names),
         params=chosen,
     )
     return lightgbm.train(chosen, data, num_boost_round=rounds)

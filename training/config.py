@@ -246,6 +246,17 @@ class ItemTable(_Model):
     )
 
 
+class CustomerTable(_Model):
+    """Names a table of customers: what it says of them tells what their like buy, and puts them into segments."""
+
+    path: Path = Field(description="Parquet, CSV or JSON Lines, one row per customer.")
+    customer: str = Field(default="customer_id", min_length=1, description="Column of the customer's id.")
+    attributes: tuple[str, ...] = Field(
+        default=(), description="Columns such as age, region, tier; default: all but those of segments."
+    )
+    segments: tuple[str, ...] = Field(default=(), description="Columns whose value is a segment, as of events.")
+
+
 class ColumnMapping(_Model):
     """Names the source's columns. Those left unset are looked for under this product's own names."""
 
@@ -273,6 +284,19 @@ class ColumnMapping(_Model):
         default="seconds", description="Of numeric times."
     )
     items: ItemTable | None = Field(default=None, description="A table of items, beside the events.")
+    customers: CustomerTable | None = Field(default=None, description="A table of customers, beside the events.")
+
+    @model_validator(mode="after")
+    def _segments_of_one_name(self) -> "ColumnMapping":
+        twice = set(self.segments) & set(self.customers.segments if self.customers else ())
+        if twice:
+            raise ValueError(f"customers.segments: {min(twice)!r} is a column of segments of events, too")
+        return self
+
+    def prefix_of(self, column: str) -> str:
+        """Give what the segments of a column begin with: nothing where no other column has segments."""
+        columns = (*self.segments, *(self.customers.segments if self.customers else ()))
+        return "" if len(columns) == 1 else f"{column}="
 
     def names_explicitly(self, field: str) -> bool:
         """Tell whether the mapping was told this column rather than left to look for it."""

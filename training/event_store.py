@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidInputError
 from models.progress import Progress
-from training.config import Resources
+from training.config import ColumnMapping, Resources
 from training.files import SourceFile, quote_name, quote_text, unreadable
 from training.people import NOBODY, People
 from training.refusals import RefusedReport
-from training.rows import MALFORMED, UNUSED_TYPE, RowRules
+from training.rows import LONGEST_ID, MALFORMED, UNUSED_TYPE, RowRules
 
 _RESTING_MEMORY_MB = 48
 _IDS_PER_MB = 1_000  # told apart in one pass; with two threads DuckDB 2.0 ran out of memory beyond some 2,000
@@ -84,7 +84,7 @@ class EventStore:
         self._connection.execute("SET force_compression = 'uncompressed'")
         self._connection.execute(f"SET TimeZone = {quote_text(time_zone)}")
         self._memory_limit_mb = resources.memory_limit_mb
-        self._segments: tuple[str, ...] = ()
+        self._mapping = ColumnMapping()
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ class EventStore:
         self, files: Sequence[SourceFile], rules: RowRules, progress: Progress, people: People = NOBODY
     ) -> tuple[EventSummary, RefusedReport]:
         """Read all files. InvalidInputError names the file that cannot be read, or says that nothing can be learned."""
-        self._segments = rules.mapping.segments
+        self._mapping = rules.mapping
         self._create_raw()
         with progress.stage("read", len(files)) as stage:
             for file in files:
@@ -137,9 +137,29 @@ class EventStore:
         """Give a file's columns and their SQL types, as :meth:`SourceFile.columns` says."""
         return file.columns(self._connection)
 
-    def keep(self, name: str, query: str) -> None:
+    def keep(self, name: str, query: str, parameters: Sequence[object] = ()) -> None:
         """Keep what a query gives as a table of that name."""
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote_name(name)} AS {query}")
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote_name(name)} AS {query}", parameters)
+
+    def refuse_malformed(self, file: SourceFile) -> None:
+        """InvalidInputError naming the first line of a file, read by now, that DuckDB could not take apart."""
+        if not self._has_rejects():
+            return
+        found = self._connection.execute(
+            """SELECT line, error_message FROM reject_errors JOIN reject_scans USING (scan_id, file_id)
+               WHERE file_path = ? ORDER BY line LIMIT 1""",
+            [str(file.path)],
+        ).fetchall()
+        for line, problem in found:
+            raise InvalidInputError(str(file.path), f"cannot be read at line {line} ({problem.splitlines()[0]})")
+
+    def add_segments(self, query: str, prefix: str) -> None:
+        """Put customers into segments by a query that gives each ``customer`` once, as a row, and their ``segment``."""
+        self._connection.execute(
+            f"""INSERT INTO memberships SELECT ? || segment, customer FROM ({query})
+                WHERE segment <> '' AND strlen(segment) + {len(prefix.encode())} <= {LONGEST_ID}""",
+            [prefix],
+        )
 
     def ids(self, table: str, first: int = 0, stop: int = 2**62) -> list[str]:
         """Give the ids of ``customers`` or ``items`` in rows ``first`` … ``stop`` - 1."""
@@ -162,7 +182,7 @@ class EventStore:
         return dict(sorted(days))
 
     def _create_raw(self) -> None:
-        segments = "".join(f", segment_{index} VARCHAR" for index in range(len(self._segments)))
+        segments = "".join(f", segment_{index} VARCHAR" for index in range(len(self._mapping.segments)))
         self._connection.execute(
             f"CREATE TABLE raw (customer VARCHAR, item VARCHAR, type UTINYINT, seconds BIGINT, amount FLOAT,"
             f" value FLOAT, event_hash UBIGINT, refused VARCHAR{segments})"
@@ -242,16 +262,16 @@ class EventStore:
     def _create_segments(self) -> None:
         """Put each customer into the segment that most of the customer's events name, per segment column."""
         self._connection.execute("CREATE TABLE memberships (segment VARCHAR, customer INTEGER)")
-        for index, column in enumerate(self._segments):
-            prefix = "" if len(self._segments) == 1 else f"{column}="
-            self._connection.execute(
-                f"""INSERT INTO memberships SELECT ? || segment, customer FROM (
+        for index, column in enumerate(self._mapping.segments):
+            prefix = self._mapping.prefix_of(column)
+            self.add_segments(
+                f"""SELECT customer, segment FROM (
                       SELECT customers.row AS customer, segment_{index} AS segment, count(*) AS events
                       FROM raw JOIN customers ON customers.id = raw.customer
-                      WHERE refused IS NULL AND segment_{index} <> '' AND strlen(segment_{index}) + {len(prefix)} <= 128
-                      GROUP BY ALL)
+                      WHERE refused IS NULL AND segment_{index} <> ''
+                        AND strlen(segment_{index}) + {len(prefix.encode())} <= {LONGEST_ID} GROUP BY ALL)
                     QUALIFY row_number() OVER (PARTITION BY customer ORDER BY events DESC, segment) = 1""",
-                [prefix],
+                prefix,
             )
 
     def _summary(self, rows: int, duplicates: int, unused: int, refused: RefusedReport) -> EventSummary:

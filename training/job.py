@@ -52,10 +52,10 @@ def train(
     watched = progress or SilentProgress()
     with (
         threadpool_limits(limits=1, user_api="blas"),
-        reading(sources, mapping, configuration, people_of(registry, first_ids), watched) as read,
+        reading(sources, mapping, configuration, people := people_of(registry, first_ids), watched) as read,
         registry.writer() as writer,
     ):
-        attributes = read_attributes(read.store, mapping.items, read.summary.items)
+        attributes = read_attributes(read.store, mapping, read.summary, people)
         manifest = Run(*read, configuration, attributes, watched, registry if warm else None).write(writer)
         return TrainingResult(manifest, read.refused)
 
@@ -79,9 +79,9 @@ def lists_before(
     at_that_time = configuration.model_copy(update={"until": until, "evaluation_windows": 1})
     with (
         threadpool_limits(limits=1, user_api="blas"),
-        reading(sources, mapping, at_that_time, people_of(registry, first_ids), watched) as read,
+        reading(sources, mapping, at_that_time, people := people_of(registry, first_ids), watched) as read,
     ):
-        attributes = read_attributes(read.store, mapping.items, read.summary.items)
+        attributes = read_attributes(read.store, mapping, read.summary, people)
         lists = Run(*read, at_that_time, attributes, watched).lists_of(customer_ids)
         return read.store.ids("items"), lists
 

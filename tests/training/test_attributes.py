@@ -10,7 +10,7 @@ from models.errors import InvalidInputError
 from tests.shop import write_rows
 from tests.training.reading import read_files, row
 from training.attributes import NO_FAMILY, Attributes, read_attributes
-from training.config import ItemTable
+from training.config import ColumnMapping, ItemTable
 
 TABLE = """sku,category,name,price
 bread,Bakery,Dark bread,2.5
@@ -24,7 +24,7 @@ unsold,bakery,Dark roll,1
 def attributes_of(folder: Path, table: ItemTable | None) -> Attributes:
     bought = [row("a", item) for item in ("bread", "butter", "cheese", "milk")]
     with read_files(write_rows(folder / "events.csv", bought)) as (store, summary, _):
-        return read_attributes(store, table, summary.items)
+        return read_attributes(store, ColumnMapping(items=table), summary)
 
 
 def written(folder: Path, text: str = TABLE, name: str = "items.csv") -> Path:

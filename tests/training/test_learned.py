@@ -55,7 +55,7 @@ def log_of(folder: Path, rows: list[dict[str, Any]], items: list[dict[str, Any]]
     path = write_rows(folder / "events.csv", rows)
     table = ItemTable(path=write_rows(folder / "items.csv", items)) if items else None
     with read_files(path) as (store, summary, _):
-        attributes = read_attributes(store, table, summary.items)
+        attributes = read_attributes(store, ColumnMapping(items=table), summary)
         yield load_log(store, TrainingConfiguration(), (summary.customers, summary.items), attributes)
 
 

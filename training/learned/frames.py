@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.config import LearnedSource
 from training.learned.families import FAMILY_FEATURES
+from training.learned.groups import group_features
 from training.learned.models import MODELS
 from training.learned.moment import Moment
 from training.learned.pairs import HALF_LIVES, NEVER
@@ -32,8 +33,8 @@ _CROSS_FEATURES = ("price-difference",)
 _FALLBACK_RANK = 1_000
 
 
-def features_of(sources: Sequence[LearnedSource]) -> tuple[str, ...]:
-    """Name the columns of a frame whose items these sources find."""
+def features_of(sources: Sequence[LearnedSource], attributes: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Name the columns of a frame whose items these sources find, for customers with attributes of these names."""
     models = [name for name in MODELS if name in sources]
     return (
         *_PAIR_FEATURES,
@@ -45,6 +46,7 @@ def features_of(sources: Sequence[LearnedSource]) -> tuple[str, ...]:
         *CUSTOMER_TRAITS,
         *FAMILY_FEATURES,
         *_CROSS_FEATURES,
+        *group_features(attributes),
     )
 
 
@@ -104,6 +106,7 @@ def frame_of(moment: Moment, customer_rows: NDArray[np.int64], sizes: FrameSizes
         moment.customers[customer_rows][owners],
         _describe_families(moment, customer_rows[owners], items, pairs),
         _describe_crossings(moment, customer_rows, owners, items),
+        moment.groups.describe(customer_rows[owners], sources.place[items]),
     )
     return Frame(owners, items, pairs, np.concatenate(parts, axis=1))
 

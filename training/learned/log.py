@@ -20,7 +20,7 @@ class EventLog:
     of the target's, below 0 where it speaks against the item; ``pace`` (e,) float32: how much faster than a target
     event it fades; ``value`` (e,) float32 in major units of money; ``is_target`` (e,): a target event that was not
     turned round. ``pair`` (e,) int32 numbers the distinct pairs in that order, ``is_first`` (e,) marks a pair's first
-    target event. ``attributes`` are those of the items, now.
+    target event. ``attributes`` are those of items and customers, now.
     """
 
     customers: int

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.config import TrainingConfiguration
 from training.learned.families import Families, families_at
+from training.learned.groups import Groups, groups_at
 from training.learned.log import EventLog
 from training.learned.models import QUICK, Known, Model, learn_models
 from training.learned.pairs import Pairs, pairs_at
@@ -37,6 +38,7 @@ class Moment:
     items: NDArray[np.float32]
     customers: NDArray[np.float32]
     families: Families
+    groups: Groups
     sources: Sources
 
 
@@ -46,7 +48,9 @@ def moment_at(log: EventLog, cut: int, span: int, configuration: TrainingConfigu
     pairs = pairs_at(log, cut, half_life)
     sources = _sources_at(log, pairs, cut, span, configuration)
     items, customers = item_traits(log, pairs, cut), customer_traits(log, pairs, cut)
-    return Moment(cut, pairs, items, customers, families_at(pairs, items, log.attributes.families), sources)
+    families = families_at(pairs, items, log.attributes.families)
+    groups = groups_at(pairs, log.attributes.customers, sources.place, len(sources.columns))
+    return Moment(cut, pairs, items, customers, families, groups, sources)
 
 
 def _sources_at(log: EventLog, pairs: Pairs, cut: int, span: int, configuration: TrainingConfiguration) -> Sources:

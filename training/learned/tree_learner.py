@@ -74,7 +74,7 @@ class TreeLearner:
     ) -> None:
         self._store = store
         self._configuration = configuration
-        self._names = features_of(configuration.learned.sources)
+        self._names = features_of(configuration.learned.sources, attributes.customers.names)
         self._span = span
         self._progress = progress
         self._log: EventLog = load_log(store, configuration, shape, attributes)

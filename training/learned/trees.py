@@ -60,13 +60,14 @@ class Examples:
 class Trees:
     """Scores candidates: log-odds of a purchase, mixed with what orders best within one customer.
 
-    ``rough`` are the first trees of ``binary``.
+    ``rough`` are the first trees of ``binary``; ``names`` are those of the features.
     """
 
     rough: "Booster"
     binary: "Booster"
     pairwise: "Booster"
     pairwise_scale: float
+    names: Sequence[str]
     spend: "Booster | None"
     settings: TreeSettings
 
@@ -98,8 +99,7 @@ class Trees:
         gains = self.binary.feature_importance("gain")
         shares = gains / max(float(gains.sum()), 1e-12)
         order = np.argsort(-shares, kind="stable")
-        names = self.binary.feature_name()
-        return {names[place]: round(float(shares[place]), 5) for place in order.tolist()}
+        return {self.names[place]: round(float(shares[place]), 5) for place in order.tolist()}
 
 
 def grow(examples: Examples, names: Sequence[str], settings: TreeSettings) -> Trees:
@@ -111,28 +111,28 @@ def grow(examples: Examples, names: Sequence[str], settings: TreeSettings) -> Tr
     pairwise: dict[str, Any] = {"objective": "lambdarank", "lambdarank_truncation_level": 40}
     with ThreadPoolExecutor() as threads:
         odds: dict[str, Any] = {"objective": "binary"}
-        binary = threads.submit(_boost, examples, names, odds, settings.binary_rounds, settings.seed)
-        order = threads.submit(_boost, examples, names, pairwise, settings.pairwise_rounds, settings.seed)
+        binary = threads.submit(_boost, examples, odds, settings.binary_rounds, settings.seed)
+        order = threads.submit(_boost, examples, pairwise, settings.pairwise_rounds, settings.seed)
         spend = None
         if settings.revenue_mix > 0:
             weights = _spend_weights(examples)
-            spend = threads.submit(_boost, examples, names, odds, settings.binary_rounds, settings.seed, weights)
+            spend = threads.submit(_boost, examples, odds, settings.binary_rounds, settings.seed, weights)
     spreads = [float(predict(grown.result(), examples.features).std()) for grown in (binary, order)]
     scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
     rough = first_trees(binary.result(), FIRST_TREES)
-    return Trees(rough, binary.result(), order.result(), scale, spend.result() if spend else None, settings)
+    spent = spend.result() if spend else None
+    return Trees(rough, binary.result(), order.result(), scale, names, spent, settings)
 
 
 def _boost(
     examples: Examples,
-    names: Sequence[str],
     objective: dict[str, Any],
     rounds: int,
     seed: int,
     weights: NDArray[np.float32] | None = None,
 ) -> "Booster":
     parameters = objective | {"learning_rate": 0.12, "max_bin": 63, "seed": seed % 2**31, "num_threads": 1}
-    return boost(examples.features, examples.labels, names, parameters, rounds, examples.groups, weights)
+    return boost(examples.features, examples.labels, None, parameters, rounds, examples.groups, weights)
 
 
 def _spend_weights(examples: Examples) -> NDArray[np.float32]:

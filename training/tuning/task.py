@@ -100,7 +100,7 @@ def _ground(store: EventStore, summary: EventSummary, inputs: Inputs, until: int
     """Let the data end at ``until``: windows are laid out before it, and every query is bounded by one."""
     bounded = replace(summary, last_second=until - 1)
     changed = {"until": None, "evaluation_windows": inputs.windows}
-    attributes = read_attributes(store, inputs.mapping.items, summary.items)
+    attributes = read_attributes(store, inputs.mapping, summary, inputs.people)
     return Ground(store, bounded, inputs.configuration.model_copy(update=changed), attributes)
 
 
