@@ -1,7 +1,7 @@
 """The immutable bijection between opaque ids and dense rows."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,11 @@ class Vocabulary:
 
     def __contains__(self, id_: object) -> bool:
         return id_ in self._rows
+
+    def sharing(self, known: Iterable[str]) -> "Vocabulary":
+        """Give an equal vocabulary, made of the very texts in ``known`` where they are equal: kept once."""
+        texts = {id_: id_ for id_ in known}
+        return Vocabulary([texts.get(id_, id_) for id_ in self._ids])
 
     def id_of(self, row: int) -> str:
         """Give the id of a row. IndexError outside 0 … n-1."""

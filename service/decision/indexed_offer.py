@@ -13,6 +13,8 @@ from service.decision.item_facts import ItemFacts
 from service.decision.slots import Slots
 
 _FOREVER = float("inf")
+_NONE: frozenset[str] = frozenset()
+"""One for all: empty sets made each by itself take 216 bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +71,8 @@ def work_out(offer: Offer, slots: Slots, popularity: NDArray[np.float32], facts:
         offer=offer,
         start=offer.start_time.timestamp() if offer.start_time is not None else -_FOREVER,
         end=offer.end_time.timestamp() if offer.end_time is not None else _FOREVER,
-        channels=frozenset(offer.channels),
-        placements=frozenset(offer.placements),
+        channels=frozenset(offer.channels) if offer.channels else _NONE,
+        placements=frozenset(offer.placements) if offer.placements else _NONE,
         hours=_merged([minutes for hours in offer.weekly_hours for minutes in hours.minutes()]),
         item_slots=item_slots,
         reached_slots=reached[order],

@@ -42,7 +42,7 @@ class OfferIndex:
         self._has_conditions = any(indexed.condition is not None for indexed in offers)
         self._views: dict[tuple[str, str, bool], OfferView] = {}
         self.remembered_pairings = 0
-        self._boundaries = np.unique([time for indexed in offers for time in (indexed.start, indexed.end)])
+        self._boundaries = np.array(sorted({time for indexed in offers for time in (indexed.start, indexed.end)}))
         self._since, self._until = _NEVER
         by_popularity = sorted(range(len(offers)), key=lambda ordinal: (-offers[ordinal].best_popularity, ordinal))
         self._open = [ordinal for ordinal in by_popularity if offers[ordinal].is_open]

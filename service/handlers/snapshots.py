@@ -5,7 +5,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -183,7 +183,8 @@ class Snapshots:
         model = self._snapshot.model if self._snapshot is not None else None
         if record is not None and (self._record is None or record.generation != self._record.generation):
             items = await self._models.load_items(tenant, record)
-            model = served_model(record, items)
+            vocabulary = items.vocabulary.sharing(catalog.items)
+            model = served_model(record, replace(items, vocabulary=vocabulary))
         versions = models_of(catalog.experiments.values()) - {record.model_version if record is not None else ""}
         await self._held.refresh(tenant, versions)
         previous, held = self._snapshot, self._held.models

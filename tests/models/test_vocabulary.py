@@ -39,3 +39,11 @@ def test_offsets_that_do_not_fit_are_refused(offsets: list[int]) -> None:
 def test_bytes_that_are_not_text_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="UTF-8"):
         unpack_ids(np.array([255], dtype=np.uint8), np.array([0, 1], dtype=np.int64))
+
+
+def test_a_vocabulary_that_shares_texts_is_equal_and_keeps_none_of_its_own() -> None:
+    known = "".join(["item-", "1"])
+    sharing = Vocabulary(["".join(["item-", "1"]), "item-2"]).sharing([known, "item-3"])
+    assert list(sharing) == ["item-1", "item-2"]
+    assert sharing.id_of(0) is known
+    assert sharing.row_of("item-2") == 1
