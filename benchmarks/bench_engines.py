@@ -113,8 +113,6 @@ def _report(subjects: dict[str, Subject], from_c: float, pipelined: float, half:
         report(f"engines.processor-time-{name}", round(statistics.median(subject.processor) * 1e6, 1), "us/call")
     for name, share, floor, goal in (("p99", 0.99, 10, 5), ("p99.9", 0.999, 30, 15)):
         report(f"engines.{name}", round(ours.percentile(share), 3), f"ms at {half:.0f} calls/s", floor=floor, goal=goal)
-    memory = sum(process.memory_info().rss for process in ours.processes)
-    report("engines.memory", round(memory / 1e6), "MB of supervisor and Envoy")
     failures = sum(outcome.failures for subject in subjects.values() for outcome in (*subject.full, *subject.paced))
     report("engines.failed-calls", failures, "calls", floor=0, goal=0)
 
