@@ -47,10 +47,11 @@ class CallLog(Generic[Told]):
     event loop.
     """
 
-    def __init__(self, describe: Callable[[Told], Mapping[str, str | int | float]]) -> None:
-        """``describe`` says what stands in the line of what a call told."""
+    def __init__(self, describe: Callable[[Told], str]) -> None:
+        """``describe`` gives the :func:`members` of the line of what a call told."""
         self._describe = describe
         self._told: list[tuple[float, Told]] = []
+        self._second, self._written_second = 0, ""
 
     def write(self, told: Told) -> None:
         """Take in what one call told."""
@@ -61,10 +62,18 @@ class CallLog(Generic[Told]):
     def flush(self) -> None:
         """Write what was gathered."""
         gathered, self._told = self._told, []
-        sys.stderr.write("".join(_call_line(moment, self._describe(told)) for moment, told in gathered))
+        sys.stderr.write("".join([self._line(moment, self._describe(told)) for moment, told in gathered]))
+
+    def _line(self, moment: float, told: str) -> str:
+        second = int(moment)
+        if second != self._second:
+            self._second = second
+            self._written_second = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        written = f"{self._written_second}.{int((moment - second) * 1_000_000):06d}+00:00"
+        return f'{{"event":"call","level":"info","timestamp":"{written}"{told}}}\n'
 
 
-def _call_line(moment: float, facts: Mapping[str, str | int | float]) -> str:
+def members(facts: Mapping[str, str | int | float]) -> str:
+    """Write facts as the members of a JSON object, each after a comma."""
     parts = [f',"{name}":{quoted(value) if isinstance(value, str) else value}' for name, value in facts.items()]
-    written = datetime.fromtimestamp(moment, UTC).isoformat()
-    return f'{{"event":"call","level":"info","timestamp":"{written}"{"".join(parts)}}}\n'
+    return "".join(parts)

@@ -21,6 +21,11 @@ A bare tuple, as hundreds are made for each answer.
 """
 
 
+def unpacked(candidates: CandidateArray) -> Iterator[Ranked]:
+    """Give candidates one by one as they are looked at, each for a fraction of what numpy takes for a record's tuple."""
+    return cast("Iterator[Ranked]", _RECORD.iter_unpack(candidates.tobytes()))
+
+
 def stream_candidates(
     own: CandidateList | None, model: ItemModel, segment: str, context_strengths: dict[int, float]
 ) -> Iterator[Ranked]:
@@ -34,12 +39,12 @@ def stream_candidates(
         yield from merged
         floor = merged[-1][1]
     elif own is not None and len(own.candidates):
-        yield from _lazily(own.candidates)
+        yield from unpacked(own.candidates)
         floor = float(own.candidates["score"][-1])
     for name in dict.fromkeys((segment, EVERYONE)):
         shared = model.shared_lists.get(name)
         if shared is not None and len(shared):
-            yield from _lazily(shared) if floor is None else _below(floor, shared)
+            yield from unpacked(shared) if floor is None else _below(floor, shared)
             last = float(shared["score"][-1])
             floor = last if floor is None else _scaled(floor, last, float(shared["score"][0]))
 
@@ -71,14 +76,9 @@ def context_strengths(model: ItemModel, context_rows: Iterable[int]) -> dict[int
     return strengths
 
 
-def _lazily(candidates: CandidateArray) -> Iterator[Ranked]:
-    # One by one as they are looked at, and each for a fraction of what numpy takes to make a tuple of a record.
-    return cast("Iterator[Ranked]", _RECORD.iter_unpack(candidates.tobytes()))
-
-
 def _below(floor: float, candidates: CandidateArray) -> Iterator[Ranked]:
     top = float(candidates["score"][0])
-    for slot, score, source, evidence in _lazily(candidates):
+    for slot, score, source, evidence in unpacked(candidates):
         yield slot, _scaled(floor, score, top), source, evidence
 
 
@@ -94,6 +94,6 @@ def _merged(candidates: CandidateArray, strengths: dict[int, float]) -> list[Ran
     merged: dict[int, Ranked] = {
         slot: (slot, strength * top, CONTEXT_SOURCE, NO_EVIDENCE) for slot, strength in strengths.items()
     }
-    for slot, score, source, evidence in _lazily(candidates):
+    for slot, score, source, evidence in unpacked(candidates):
         merged[slot] = (slot, score + strengths.get(slot, 0.0) * top, source, evidence)
     return sorted(merged.values(), key=lambda ranked: (-ranked[1], ranked[0]))

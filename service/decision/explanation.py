@@ -18,8 +18,8 @@ from service.decision.snapshot import Snapshot
 
 _MAXIMAL_EVIDENCE = 8  # of one reason: more says nothing more to a person
 
-_REBUY = int(Source.REBUY)
-_WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
+REBUY = int(Source.REBUY)
+WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
     Source.COLLABORATIVE: POPULAR_WITH_SIMILAR_CUSTOMERS,
     Source.NEIGHBORS: POPULAR_WITH_SIMILAR_CUSTOMERS,
     Source.POPULAR: POPULAR,
@@ -49,14 +49,14 @@ class Explainer:
         kind = source & ~BOUGHT_FLAG
         if kind == CONTEXT_SOURCE:
             return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(slot, self._context_rows))
-        if kind == _REBUY:
+        if kind == REBUY:
             return self._slots.bought_before[slot]
         if evidence < len(self._evidence):  # NO_EVIDENCE is beyond any list
             packed = self._evidence[evidence]
             if packed & VIEWED_FLAG:
                 return self._slots.viewed[packed & ~VIEWED_FLAG]
             return self._slots.bought[packed]
-        return _WITHOUT_EVIDENCE.get(kind, ())
+        return WITHOUT_EVIDENCE.get(kind, ())
 
     def every(self, ranked: Ranked) -> tuple[Reason, ...]:
         """Give every reason for an item, the strongest first, each code once with all of its evidence."""

@@ -33,7 +33,7 @@ def _on_item(snapshot: Snapshot, query: Query, decision: Decision, push: Push) -
     for pairing in chain(view[slot], view.after(slot)):
         if push.offer_id in ("", pairing.offer_id) and _lets(decision, pairing, slot):
             # Why is told by what the push is about: no list led to the item.
-            return Choice(pairing.item_id, pairing.offer, 0.0, (), pairing=pairing)
+            return Choice(pairing, 0.0, ())
     return None
 
 
@@ -44,7 +44,7 @@ def _of_offer(snapshot: Snapshot, query: Query, decision: Decision, offer_id: st
     if indexed is None or not view.admits(indexed) or not decision.terms.lets(indexed):
         return None
     slot = decision.free_slot(indexed, decision.unwelcome(placement.rebuys))
-    return None if slot is None else Choice(snapshot.slots.ids[slot], indexed.offer, 0.0, CAMPAIGN)
+    return None if slot is None else Choice(decision.pair(slot, indexed), 0.0, CAMPAIGN)
 
 
 def _lets(decision: Decision, pairing: Pairing, slot: int) -> bool:

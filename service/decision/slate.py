@@ -26,17 +26,25 @@ MINIMAL_CONTENDERS = 100
 
 
 class Choice(NamedTuple):
-    """Is one place in a slate: an item, the offer made on it or None, and why; a fallback may have no item."""
+    """Is one place in a slate: an item with the offer made on it or alone, and why; a fallback may have no item."""
 
-    item_id: str
-    offer: Offer | None
+    pairing: Pairing
     score: float
     reasons: tuple[Reason, ...]
     factors: Factors | None = None
     applied_rules: tuple[AppliedRule, ...] = ()
     arm: str = ""
     selection_probability: float = 0.0
-    pairing: Pairing | None = None
+
+    @property
+    def item_id(self) -> str:
+        """Give the item, empty where there is none."""
+        return self.pairing.item_id
+
+    @property
+    def offer(self) -> Offer | None:
+        """Give the offer, None for an item alone."""
+        return self.pairing.offer
 
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -148,7 +156,7 @@ class Decision:
             if pairing.offer_id:
                 bar(pairing.offer_id)
             reasons = explain(ranked)
-            choices.append(_made((pairing.item_id, pairing.offer, score, reasons, None, (), "", 0.0, pairing)))
+            choices.append(_made((pairing, score, reasons, None, (), "", 0.0)))
         if len(choices) == slate.size:
             return choices
         for slot, indexed in self._campaigns(slate, blocked):
@@ -174,17 +182,9 @@ class Decision:
                     break
             else:
                 later = view.after(slot)
-                found = self._first_of(later, slot) if later else None
+                found = self.terms.first_of(later, slot) if later else None
                 if found is not None:
                     yield ranked, found
-
-    def _first_of(self, pairings: Iterable[Pairing], slot: int) -> Pairing | None:
-        barred, suits = self.terms.barred, self.terms.suits
-        for pairing in pairings:
-            indexed = pairing.indexed
-            if indexed is None or (pairing.offer_id not in barred and suits(indexed, slot)):
-                return pairing
-        return None
 
     def _view(self, slate: SlateQuery) -> OfferView:
         placement, query = slate.placement, self._query
@@ -205,10 +205,9 @@ class Decision:
                 if slot is not None:
                     yield slot, indexed
 
-    def _take(self, slot: int, indexed: IndexedOffer | None, score: float, reasons: tuple[Reason, ...]) -> Choice:
-        offer = indexed.offer if indexed is not None else None
-        self._use(slot, offer)
-        return Choice(self._snapshot.slots.ids[slot], offer, score, reasons)
+    def _take(self, slot: int, indexed: IndexedOffer, score: float, reasons: tuple[Reason, ...]) -> Choice:
+        self._use(slot, indexed.offer)
+        return Choice(self.pair(slot, indexed), score, reasons)
 
     def _use(self, slot: int, offer: Offer | None) -> None:
         self._used_slots.add(slot)
@@ -245,7 +244,7 @@ class Decision:
         self._use(slot, pairing.offer)
         reasons = self._explain(ranked) if ranked is not None else CAMPAIGN
         factors = arbiter.factors(contender) if self._query.explain else None
-        return Choice(pairing.item_id, pairing.offer, score, reasons, factors, applied, "", probability, pairing)
+        return Choice(pairing, score, reasons, factors, applied, "", probability)
 
     def _pin(self, contenders: list[Contender], slate: SlateQuery, blocked: set[int]) -> dict[int, int]:
         """Add what has a fixed place, and give places from 0; one beyond the slate is its last free one."""
@@ -263,7 +262,7 @@ class Decision:
             slot = self.free_slot(indexed, blocked)
             if slot is not None:
                 pinned[place] = len(contenders)
-                contenders.append((slot, self._pair(slot, indexed), None, 0.0))
+                contenders.append((slot, self.pair(slot, indexed), None, 0.0))
                 self._use(slot, indexed.offer)
         return pinned
 
@@ -279,10 +278,11 @@ class Decision:
                 barred.add(pairing.offer_id)
             contenders.append((slot, pairing, ranked, score))
         for slot, indexed in islice(self._campaigns(slate, blocked), enough - len(contenders)):
-            contenders.append((slot, self._pair(slot, indexed), None, _campaign_score(score, indexed)))
+            contenders.append((slot, self.pair(slot, indexed), None, _campaign_score(score, indexed)))
             self._use(slot, indexed.offer)
 
-    def _pair(self, slot: int, indexed: IndexedOffer) -> Pairing:
+    def pair(self, slot: int, indexed: IndexedOffer) -> Pairing:
+        """Put an item and an offer on it together."""
         return Pairing.on(self._snapshot.slots.ids[slot], self._snapshot.offers.facts.at(slot), indexed)
 
     def _fall_back(self, slate: SlateQuery) -> list[Choice]:
@@ -297,7 +297,7 @@ class Decision:
                 if slot is not None:
                     return [self._take(slot, indexed, 0.0, FALLBACK)]
                 self.terms.use(indexed.offer.offer_id)
-                return [Choice("", indexed.offer, 0.0, FALLBACK)]
+                return [Choice(Pairing.on("", None, indexed), 0.0, FALLBACK)]
         return []
 
 

@@ -1,6 +1,6 @@
 """Whether an offer's terms let it be shown to this customer, here and now, and which of them does not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from models.counters import bucket_of, counter_name
@@ -10,6 +10,7 @@ from service.decision.asked_facts import AskedFacts
 from service.decision.conditions import Condition
 from service.decision.history import History
 from service.decision.indexed_offer import IndexedOffer
+from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query
 from service.decision.snapshot import Snapshot
 
@@ -90,6 +91,15 @@ class TermsCheck:
             and (not indexed.is_special or self._special_rule(indexed) is None)
             and (not indexed.mixed or self.fits(indexed, slot))
         )
+
+    def first_of(self, pairings: Iterable[Pairing], slot: int) -> Pairing | None:
+        """Give the first of the pairings of an item that may be shown; None when none may."""
+        barred, suits = self.barred, self.suits
+        for pairing in pairings:
+            indexed = pairing.indexed
+            if indexed is None or (pairing.offer_id not in barred and suits(indexed, slot)):
+                return pairing
+        return None
 
     def fits(self, indexed: IndexedOffer, slot: int) -> bool:
         """Tell whether the condition of an offer that these terms let be shown holds on an item.

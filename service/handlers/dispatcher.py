@@ -51,28 +51,25 @@ class Dispatcher:
         method = self._unary.get(path)
         status = "CANCELLED"
         try:
-            response = await self._answer(method, request, metadata, context)
+            if method is None:
+                raise UnimplementedError  # noqa: TRY301 - mapped like whatever else goes wrong
+            context.budget(1.0)
+            caller = self._identify(metadata)
+            self._admission.enter(exempt=method.exempt)
+            try:
+                response = await method.handler(caller, method.request_class.FromString(request), context)
+            finally:
+                self._admission.leave()
+            encoded = response if isinstance(response, bytes) else response.SerializeToString()
             status = "OK"
         except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens becomes a status
             mapped = self._mapped(error, context)
             status = mapped.code_name
             raise mapped from None
         else:
-            return response
+            return encoded
         finally:
             self._telemetry.call(path if method is not None else "", status, time.monotonic() - start, context)
-
-    async def _answer(self, method: UnaryMethod | None, request: bytes, metadata: Metadata, context: Context) -> bytes:
-        if method is None:
-            raise UnimplementedError
-        context.budget(1.0)
-        caller = self._identify(metadata)
-        self._admission.enter(exempt=method.exempt)
-        try:
-            response = await method.handler(caller, method.request_class.FromString(request), context)
-            return response if isinstance(response, bytes) else response.SerializeToString()
-        finally:
-            self._admission.leave()
 
     async def stream(
         self, path: str, requests: AsyncIterator[bytes], metadata: Metadata, deadline: float | None

@@ -10,6 +10,7 @@ from dangol.v1 import offer_service_pb2
 from models.errors import InvalidInputError, UnavailableError
 from models.experiments import marked
 from service.decision.experiments import treat
+from service.decision.page import fill_page, is_page
 from service.decision.query import Customer, Query, SlateQuery
 from service.decision.ranking import rank_items, similar_items
 from service.decision.slate import Choice, decide
@@ -24,7 +25,7 @@ from service.handlers.exposures import Exposures
 from service.handlers.offer_messages import OfferMessages, exposure_message, ranked_items, trace_messages
 from service.handlers.personal import personal_query
 from service.handlers.placement_messages import preview_from, preview_query
-from service.handlers.queries import batch_query, items_to_rank, recommend_query
+from service.handlers.queries import RecommendQueries, batch_query, items_to_rank
 from service.handlers.readings import Readings, lack_of
 from service.handlers.reservations import Reservations
 from service.handlers.snapshots import Snapshots
@@ -86,6 +87,7 @@ class OfferHandlers:
         self._sample = sample
         self._now = now
         self._messages = OfferMessages()
+        self._queries = RecommendQueries()
         self._request_prefix = secrets.token_hex(6)
         self._request_numbers = itertools.count(1)
 
@@ -95,16 +97,21 @@ class OfferHandlers:
         """Rank offers for one customer. An answer is given even without Redis, and says so."""
         snapshot, record = self._snapshots.current(caller.tenant), self._snapshots.record(caller.tenant)
         request_id = self._next_request_id()
-        query = recommend_query(request, snapshot, self._now(), request_id)
-        context.customer_id = request.customer_id
-        customers, fallback = await self._readings.read(caller, snapshot, [request.customer_id], context, query)
+        customer_id = request.customer_id
+        query = self._queries.read(request, snapshot, self._now(), request_id)
+        context.customer_id = customer_id
+        customers, fallback = await self._readings.read(caller, snapshot, [customer_id], context, query)
         query = self._personal(query, request, customers[0], fallback)
+        page = self._page(snapshot, query, customers[0], fallback)
+        if page is not None:
+            served = self._served(snapshot, fallback, context, request_id)
+            return embedded(_SLATES, page) + embedded(_SERVED, served.SerializeToString())
         if snapshot.experiments:
             query = treat(query, snapshot.experiments, customers[0].customer_id)
             fallback = fallback or lack_of(snapshot, query)
         slates, query, fallback = await self._decide(caller, snapshot, query, customers[0], fallback, context)
         if snapshot.experiments:
-            request_id = self._expose(caller, request.customer_id, query, request_id)
+            request_id = self._expose(caller, customer_id, query, request_id)
         shares: Shares | None = {}
         if query.explain:
             shares = await self._shares(caller, snapshot, record, query, customers[0], slates)
@@ -142,14 +149,17 @@ class OfferHandlers:
         filled = []
         for number, (customer_id, customer) in enumerate(zip(request.customer_ids, customers, strict=True), start=1):
             own = self._personal(query, request, customer, fallback)
-            if snapshot.experiments:
-                own = treat(own, snapshot.experiments, customer.customer_id)
-                fallback = fallback or lack_of(snapshot, own)
-            slates, answered, fallback = await self._decide(caller, snapshot, own, customer, fallback, context)
-            filled.append(answered.slates[0].model_version)
-            if answered.slates[0].treatment is not None:
-                request_id = self._expose(caller, customer_id, answered, base_id)
-            parts.append(embedded(_CUSTOMER_SLATES, self._customer_slate(customer_id, slates[0], snapshot, answered)))
+            slate, version = self._page(snapshot, own, customer, fallback), ""
+            if slate is None:
+                if snapshot.experiments:
+                    own = treat(own, snapshot.experiments, customer.customer_id)
+                    fallback = fallback or lack_of(snapshot, own)
+                slates, own, fallback = await self._decide(caller, snapshot, own, customer, fallback, context)
+                slate, version = self._encode(own.slates[0], slates[0], snapshot, own), own.slates[0].model_version
+                if own.slates[0].treatment is not None:
+                    request_id = self._expose(caller, customer_id, own, base_id)
+            filled.append(version)
+            parts.append(embedded(_CUSTOMER_SLATES, _customer_slate(customer_id, slate)))
             if number % _CUSTOMERS_PER_TURN == 0:
                 await asyncio.sleep(0)
                 context.budget(1.0)
@@ -170,15 +180,26 @@ class OfferHandlers:
             context.facts["customers"] = total
             yield embedded(_STREAM_BATCH, answer)
 
-    def _customer_slate(self, customer_id: str, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
-        slate = self._encode(query.slates[0], choices, snapshot, query)
-        return embedded(_CUSTOMER_ID, customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)
+    def _page(
+        self, snapshot: Snapshot, query: Query, customer: Customer, fallback: offer_service_pb2.Fallback.ValueType
+    ) -> bytes | None:
+        """Encode the slate of the commonest question; None where it takes more than a customer's own list."""
+        offers = snapshot.offers
+        if fallback or snapshot.experiments or offers.budgets or offers.decision_capped or not is_page(query):
+            return None
+        if offers.caps:
+            query = self._caps.completed(snapshot, query, is_lost=False)
+        places = fill_page(snapshot, query, customer)
+        if places is None:
+            return None
+        return self._messages.encode(query.slates[0].placement.placement, places, snapshot.catalog, query)
 
     def _encode(self, asked: SlateQuery, choices: Sequence[Choice], snapshot: Snapshot, query: Query) -> bytes:
         treatment, is_explored = asked.treatment, asked.placement.policy.exploration is not None
         if query.explain or is_explored or (treatment is not None and treatment.rivals):
             return self._messages.build_asked(asked, choices, snapshot, query).SerializeToString()
-        encoded = self._messages.encode(asked.placement.placement, choices, snapshot.catalog, query)
+        places = [(choice.pairing, choice.score, choice.reasons) for choice in choices]
+        encoded = self._messages.encode(asked.placement.placement, places, snapshot.catalog, query)
         if treatment is None:
             return encoded
         exposure = exposure_message(treatment, snapshot.under(asked.model_version).model)
@@ -333,3 +354,7 @@ class OfferHandlers:
             served.fallback = fallback
             context.facts["fallback"] = _FALLBACK_NAMES[fallback]
         return served
+
+
+def _customer_slate(customer_id: str, slate: bytes) -> bytes:
+    return embedded(_CUSTOMER_ID, customer_id.encode()) + embedded(_CUSTOMER_SLATE, slate)

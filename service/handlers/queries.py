@@ -1,7 +1,9 @@
 """Offer requests → queries, each field checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dangol.v1 import offer_service_pb2
@@ -32,6 +34,37 @@ _MAXIMAL_EXCLUDED = 1000
 _MAXIMAL_TRACES = 50
 _MAXIMAL_CONSENTS = 32
 _MAXIMAL_ZONE_BYTES = 64
+_REMEMBERED, _REMEMBERED_BYTES = 1_024, 256
+
+_SEED = Query._fields.index("seed")
+_of_fields = cast("Callable[[tuple[object, ...]], Query]", partial(tuple.__new__, Query))
+"""Makes a query of all its fields, for a quarter of what :meth:`Query._replace` takes."""
+
+
+class RecommendQueries:
+    """Reads requests for one customer. What is asked of one page is the same but for who asks, and is read once."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._read: dict[bytes, Query] = {}
+
+    def read(
+        self, request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float, seed: str
+    ) -> Query:
+        """Read a request as :func:`recommend_query` does, and take the customer's id out of it."""
+        check("customer_id", id_problem(request.customer_id))
+        request.ClearField("customer_id")
+        if snapshot is not self._snapshot or len(self._read) >= _REMEMBERED:
+            self._snapshot, self._read = snapshot, {}
+        asked = request.SerializeToString()
+        known = self._read.get(asked)
+        if known is None:
+            known = _recommend_query(request, snapshot, now, seed)
+            # A time zone's clock is another one in half a year; and what is long comes once.
+            if not request.time_zone and len(asked) <= _REMEMBERED_BYTES:
+                self._read[asked] = known
+            return known
+        return _of_fields((known[0], now, *known[2:_SEED], seed, *known[_SEED + 1 :]))
 
 
 def recommend_query(
@@ -39,6 +72,12 @@ def recommend_query(
 ) -> Query:
     """Read a request for one customer. InvalidInputError names the field, NotFoundError a placement."""
     check("customer_id", id_problem(request.customer_id))
+    return _recommend_query(request, snapshot, now, seed)
+
+
+def _recommend_query(
+    request: offer_service_pb2.RecommendOffersRequest, snapshot: Snapshot, now: float, seed: str
+) -> Query:
     # Every look at a repeated field makes an object: one look at each, and nothing kept of those that are empty.
     names, context, traced = request.placements, request.context_item_ids or (), request.trace_offer_ids or ()
     check("placements", count_problem(len(names), 1, MAXIMAL_PLACEMENTS))

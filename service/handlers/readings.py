@@ -1,7 +1,7 @@
 """Reads whom answers are for, each out of the lists of the models that fill their slates."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 
 from dangol.v1 import offer_service_pb2
 from models.profile import EMPTY_PROFILE
@@ -78,10 +78,10 @@ class Readings:
                     found[customer_id][version] = state
         return [_known(customer_id, found[customer_id]) for customer_id in customer_ids], fallback
 
-    async def _ask(
+    def _ask(
         self, caller: Caller, snapshot: Snapshot, version: str, customer_ids: Sequence[str], context: Context
-    ) -> CustomerRead | None:
-        return await self._reads.read(
+    ) -> Coroutine[None, None, CustomerRead | None]:
+        return self._reads.read(
             caller.tenant,
             snapshot.under(version).model.generation,
             customer_ids,

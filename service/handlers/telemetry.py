@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
@@ -12,7 +12,7 @@ from models.errors import OverloadedError
 from service.handlers.admission import Admission
 from service.handlers.caller import Context
 from service.handlers.durations import Durations
-from service.logs import CallLog
+from service.logs import CallLog, members
 
 _UNKNOWN_METHOD = "unknown"
 
@@ -31,6 +31,7 @@ class Telemetry:
         self._log = structlog.get_logger("dangol")
         self._log_calls = log_calls and self._log.is_enabled_for(logging.INFO)
         self._calls = CallLog(self._describe)
+        self._outcomes: dict[tuple[str, str], str] = {}
         self._keyed = hashlib.blake2b(digest_size=8, key=hash_key)
         self._requests = Durations(
             "dangol_request_seconds", "Duration of calls inside the server", ["method", "status"], registry
@@ -82,11 +83,14 @@ class Telemetry:
         self._unexpected.inc()
         self._log.error("unexpected error", error_id=error_id, exc_info=error)
 
-    def _describe(self, call: "_Call") -> Mapping[str, str | int | float]:
-        milliseconds = round(call.seconds * 1000, 3)
-        method = call.path or _UNKNOWN_METHOD
-        customer = {"customer": self._hashed(call.context.customer_id)} if call.context.customer_id else {}
-        return {"method": method, "status": call.status, "ms": milliseconds, **call.context.facts, **customer}
+    def _describe(self, call: "_Call") -> str:
+        path, status, seconds, context = call
+        outcome = self._outcomes.get((path, status))
+        if outcome is None:
+            outcome = members({"method": path or _UNKNOWN_METHOD, "status": status})
+            self._outcomes[path, status] = outcome
+        customer = f',"customer":"{self._hashed(context.customer_id)}"' if context.customer_id else ""
+        return f'{outcome},"ms":{seconds * 1000:.3f}{members(context.facts)}{customer}'
 
     def _hashed(self, id_: str) -> str:
         keyed = self._keyed.copy()

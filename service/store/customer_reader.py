@@ -24,6 +24,8 @@ for nothing."""
 PATIENT_TURNS = 8
 """Turns of the event loop after a timeout before a read is given up. A busy loop notices the timeout before the answer
 that has been waiting in the socket; these turns, microseconds when nothing waits, are what taking the answer needs."""
+_LOOK_SECONDS = 0.002
+"""Between two looks at whether a read has waited for too long."""
 MAXIMAL_BATCH_KEYS = 2_048
 """Above this many keys, further reads wait for the next batch."""
 
@@ -44,14 +46,18 @@ _Found = tuple[bytes | None, Values]
 
 
 class _Pending:
-    """Is one read that waits for its part of a batch: a pointer key, and some keys for each customer."""
+    """Is one read that waits for its part of a batch: a pointer key, and some keys for each customer.
 
-    __slots__ = ("future", "names", "pointer")
+    ``due`` is when it is given up, on the clock of the event loop.
+    """
 
-    def __init__(self, pointer: str, names: Sequence[str], future: asyncio.Future[_Found]) -> None:
+    __slots__ = ("due", "future", "names", "pointer")
+
+    def __init__(self, pointer: str, names: Sequence[str], future: asyncio.Future[_Found], due: float) -> None:
         self.pointer = pointer
         self.names = names
         self.future = future
+        self.due = due
 
 
 class CustomerReader:
@@ -68,6 +74,7 @@ class CustomerReader:
         self._waiting: deque[_Pending] = deque()
         self._flush_scheduled = False
         self._next_flush = 0.0
+        self._watched: list[_Pending] = []
         self._batches: set[asyncio.Task[None]] = set()
         self._pointer_keys: dict[str, str] = {}
         self._last_pointer: tuple[bytes, int] = (b"", 0)
@@ -77,30 +84,48 @@ class CustomerReader:
         names: list[str] = []
         for customer_id in customer_ids:
             names += keys.customer_keys(tenant, generation, customer_id)
-        pointer, values = await self.values(tenant, names, timeout)
+        pointer, values = await self._asked(tenant, names, timeout)
         states = [
             decode_state(customer_id, values[index], values[index + 1])
             for index, customer_id in zip(range(0, len(values), 2), customer_ids, strict=True)
         ]
-        return CustomerRead(pointer, states)
+        return CustomerRead(self._pointer_of(pointer), states)
 
     async def values(self, tenant: str, names: Sequence[str], timeout: float) -> tuple[int | None, Values]:
         """Read some keys of customers, and the generation that is live. UnavailableError as :meth:`read`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_Found] = loop.create_future()
-        self._waiting.append(_Pending(self._pointer_key(tenant), names, future))
-        self._schedule_flush(loop)
-        alarm = loop.call_later(timeout, _give_up, future, PATIENT_TURNS)
-        try:
-            pointer, values = await future
-        finally:
-            alarm.cancel()
+        pointer, values = await self._asked(tenant, names, timeout)
         return self._pointer_of(pointer), values
 
     async def aclose(self) -> None:
         """Wait for what is in flight. Reads that begin later fail with their timeout."""
         while self._batches:
             await asyncio.wait(self._batches)
+
+    def _asked(self, tenant: str, names: Sequence[str], timeout: float) -> asyncio.Future[_Found]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_Found] = loop.create_future()
+        pending = _Pending(self._pointer_key(tenant), names, future, loop.time() + timeout)
+        self._waiting.append(pending)
+        self._schedule_flush(loop)
+        if not self._watched:
+            loop.call_later(_LOOK_SECONDS, self._look)
+        self._watched.append(pending)
+        return future
+
+    def _look(self) -> None:
+        """Give up what is due. One look at all reads costs less than a timer for each."""
+        loop = asyncio.get_running_loop()
+        now, open_reads = loop.time(), []
+        for pending in self._watched:
+            if pending.future.done():
+                continue
+            if pending.due <= now:
+                loop.call_soon(_give_up, pending.future, PATIENT_TURNS)
+            else:
+                open_reads.append(pending)
+        self._watched = open_reads
+        if open_reads:
+            loop.call_later(_LOOK_SECONDS, self._look)
 
     def _pointer_key(self, tenant: str) -> str:
         pointer = self._pointer_keys.get(tenant)

@@ -27,14 +27,16 @@ REASONS = st.builds(Reason, st.sampled_from(ReasonCode), st.lists(TEXT, max_size
 SCORES = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-def _choice(item_id: str, offer: Offer | None, score: float, reasons: tuple[Reason, ...], paired: bool) -> Choice:
-    """Make a choice as one without an experiment is, with or without room for its bytes."""
-    pairing = Pairing(item_id, None, offer, "", None, is_conditional=False) if paired else None
-    return Choice(item_id, offer, score, reasons, pairing=pairing)
+def _pairing(item_id: str, offer: Offer | None) -> Pairing:
+    return Pairing(item_id, None, offer, offer.offer_id if offer is not None else "", None, is_conditional=False)
+
+
+def _choice(item_id: str, offer: Offer | None, score: float, reasons: tuple[Reason, ...]) -> Choice:
+    return Choice(_pairing(item_id, offer), score, reasons)
 
 
 CHOICES = st.lists(
-    st.builds(_choice, IDS, st.none() | OFFERS, SCORES, st.lists(REASONS, max_size=3).map(tuple), st.booleans()),
+    st.builds(_choice, IDS, st.none() | OFFERS, SCORES, st.lists(REASONS, max_size=3).map(tuple)),
     max_size=100,
     unique_by=lambda choice: choice.item_id,
 )
@@ -48,7 +50,8 @@ def test_a_slate_joined_from_bytes_is_the_slate_that_protobuf_writes(
     written = OfferMessages().build(placement, choices, catalog, QUERY)
     messages = OfferMessages()
     for _ in ("made for the first time", "kept from then"):
-        joined = messages.encode(placement, choices, catalog, QUERY)
+        places = [(choice.pairing, choice.score, choice.reasons) for choice in choices]
+        joined = messages.encode(placement, places, catalog, QUERY)
         assert offer_service_pb2.Slate.FromString(joined) == written
 
 
@@ -56,7 +59,7 @@ def test_a_changed_catalogue_changes_what_is_written() -> None:
     messages = OfferMessages()
     for title in ("Old", "New"):
         catalog = Catalog(version=1, items={"a": Item("a", title)}, offers={}, placements={}, audiences={})
-        encoded = messages.encode("default", [Choice("a", None, 1.0, ())], catalog, QUERY)
+        encoded = messages.encode("default", [(Pairing.alone("a", None), 1.0, ())], catalog, QUERY)
         assert offer_service_pb2.Slate.FromString(encoded).offers[0].title == title
 
 

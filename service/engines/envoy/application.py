@@ -53,12 +53,13 @@ class GrpcApplication:
             return
         try:
             path = _path(scope)
-            if path not in self._unary_paths and path not in self._stream_paths:
+            is_unary = path in self._unary_paths
+            if not is_unary and path not in self._stream_paths:
                 raise UnimplementedError
             check_encoding(encoding)
             deadline = deadline_of(timeout) if timeout else None
             metadata = RequestMetadata(scope["headers"])
-            if path in self._unary_paths:
+            if is_unary:
                 body = await _body(receive, self._maximal_request + PREFIX_SIZE)
                 if body is not None:
                     message = only_message(body, encoding, self._maximal_request)
@@ -198,16 +199,13 @@ class _Exchange:
 
 def _essentials(headers: list[Header]) -> tuple[bytes, bytes, str]:
     """Give content type, timeout and encoding."""
-    content_type = timeout = b""
-    encoding = "identity"
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"grpc-timeout":
-            timeout = value
-        elif name == b"grpc-encoding":
-            encoding = value.decode("latin-1")
-    return content_type, timeout, encoding
+    given = dict(headers)
+    encoding = given.get(b"grpc-encoding")
+    return (
+        given.get(b"content-type", b""),
+        given.get(b"grpc-timeout", b""),
+        "identity" if encoding is None else encoding.decode("latin-1"),
+    )
 
 
 def _path(scope: Scope) -> str:
