@@ -22,7 +22,7 @@ A bare tuple, as hundreds are made for each answer.
 
 
 def unpacked(candidates: CandidateArray) -> Iterator[Ranked]:
-    """Give candidates one by one as they are looked at, each for a fraction of what numpy takes for a record's tuple."""
+    """Give candidates one by one as they are looked at, each for a fraction of what numpy takes to make a tuple."""
     return cast("Iterator[Ranked]", _RECORD.iter_unpack(candidates.tobytes()))
 
 

@@ -15,6 +15,7 @@ from service.decision.history import History, read_history, unwelcome_slots
 from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query
 from service.decision.reasons import Reason
+from service.decision.slots import Slots
 from service.decision.snapshot import Snapshot
 from service.decision.terms import TermsCheck
 
@@ -52,7 +53,6 @@ def _places(snapshot: Snapshot, query: Query, customer: Customer) -> Iterator[Pl
     view = snapshot.offers.view(placement.placement, query.channel, query.now, plain_items=placement.plain_items)
     terms: TermsCheck | None = None
     evidence_rows: list[int] = own.evidence_rows.tolist()
-    evidence_count, bought_before, bought = len(evidence_rows), slots.bought_before, slots.bought
     for slot, score, source, evidence in unpacked(own.candidates):
         if slot in used:
             continue
@@ -69,14 +69,17 @@ def _places(snapshot: Snapshot, query: Query, customer: Customer) -> Iterator[Pl
         used.add(slot)
         if found.offer_id:
             barred.add(found.offer_id)
-        # As Explainer.first says it, but for the context, of which there is none.
-        if source & _KIND == REBUY:
-            yield found, score, bought_before[slot]
-        elif evidence < evidence_count:
-            packed = evidence_rows[evidence]
-            yield found, score, slots.viewed[packed & ~VIEWED_FLAG] if packed & VIEWED_FLAG else bought[packed]
-        else:
-            yield found, score, WITHOUT_EVIDENCE.get(source & _KIND, ())
+        yield found, score, _why(slots, slot, source & _KIND, evidence_rows, evidence)
+
+
+def _why(slots: Slots, slot: int, kind: int, evidence_rows: list[int], evidence: int) -> tuple[Reason, ...]:
+    """Give the reason as :class:`~service.decision.explanation.Explainer` does where there is no context."""
+    if kind == REBUY:
+        return slots.bought_before[slot]
+    if evidence < len(evidence_rows):
+        packed = evidence_rows[evidence]
+        return slots.viewed[packed & ~VIEWED_FLAG] if packed & VIEWED_FLAG else slots.bought[packed]
+    return WITHOUT_EVIDENCE.get(kind, ())
 
 
 def _used(snapshot: Snapshot, query: Query, customer: Customer, history: History) -> set[int]:

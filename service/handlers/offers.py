@@ -121,20 +121,27 @@ class OfferHandlers:
             snapshot.shared_by(slate.model_version for slate in query.slates), fallback, context, request_id
         )
         if query.explain or query.trace_offer_ids:
-            explained = [
-                self._messages.build_asked(asked, choices, snapshot, query)
-                for asked, choices in zip(query.slates, slates, strict=True)
-            ]
+            explained = self._explained(snapshot, query, customers[0], slates)
             add_shares(explained, shares or {})
-            if query.trace_offer_ids:
-                for slate, traces in zip(explained, trace_offers(snapshot, query, customers[0], slates), strict=True):
-                    slate.traces.extend(trace_messages(traces))
             return offer_service_pb2.RecommendOffersResponse(slates=explained, served=served)
         parts = [
             embedded(_SLATES, self._encode(asked, choices, snapshot, query))
             for asked, choices in zip(query.slates, slates, strict=True)
         ]
         return b"".join((*parts, embedded(_SERVED, served.SerializeToString())))
+
+    def _explained(
+        self, snapshot: Snapshot, query: Query, customer: Customer, slates: Sequence[Sequence[Choice]]
+    ) -> list[offer_service_pb2.Slate]:
+        """Write slates with every reason, and what became of the offers asked about."""
+        explained = [
+            self._messages.build_asked(asked, choices, snapshot, query)
+            for asked, choices in zip(query.slates, slates, strict=True)
+        ]
+        if query.trace_offer_ids:
+            for slate, traces in zip(explained, trace_offers(snapshot, query, customer, slates), strict=True):
+                slate.traces.extend(trace_messages(traces))
+        return explained
 
     async def batch_recommend_offers(
         self, caller: Caller, request: offer_service_pb2.BatchRecommendOffersRequest, context: Context

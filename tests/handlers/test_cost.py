@@ -16,7 +16,7 @@ from service.store.embedded import EmbeddedRedis
 
 PATH = "/dangol.v1.OfferService/RecommendOffers"
 CUSTOMERS = 20
-BOUND = 5_600
+BOUND = 4_550
 """A tenth above what the whole call of ten offers takes on CPython 3.11, with a command to Redis of its own.
 
 Raise it only for what is worth every caller's waiting for; ``make bench-serving`` tells what it is in time.
