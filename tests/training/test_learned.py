@@ -310,6 +310,22 @@ def test_a_rough_and_a_whole_look_at_the_same_time_do_not_disturb_each_other() -
     assert together == alone * 20
 
 
+def test_a_first_look_keeps_what_will_rank_high() -> None:
+    """Whether something is bought is chance; what it is worth, a feature tells."""
+    randomness = np.random.default_rng(1)
+    features = randomness.random((6_000, len(FEATURES)), dtype=np.float32)
+    bought, dear = randomness.random(6_000) < 0.3, features[:, 1] > 0.5
+    examples = Examples(features, bought, np.where(dear, 10, 1).astype(np.float32) * bought, np.full(60, 100))
+
+    def lead(revenue_mix: float) -> float:
+        look = grow(examples, FEATURES, TreeSettings(30, 5, revenue_mix, 0.0, seed=1)).first_look(features)
+        return float(look[dear].mean() - look[~dear].mean())
+
+    assert abs(lead(0.0)) < 0.1
+    assert lead(0.5) == pytest.approx((lead(0.0) + lead(1.0)) / 2, abs=0.01)
+    assert lead(1.0) > 0.5
+
+
 def test_a_revenue_mix_moves_dear_items_up(shop: Path, artifact: Artifact, tmp_path: Path) -> None:
     settings = SMALL.learned.model_copy(update={"revenue_mix": 1.0})
     dear = learn(shop, tmp_path, SMALL.model_copy(update={"learned": settings}))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 FIRST_TREES = 15
-"""Trees of the first objective that a first look at a candidate takes."""
+"""Trees of each objective that a first look at a candidate takes."""
 
 STEP, LOSS_EXAMPLES = 10, 20_000
 """How many trees lie between two points of a learning curve, and by how many examples it is measured."""
@@ -60,10 +60,11 @@ class Examples:
 class Trees:
     """Scores candidates: log-odds of a purchase, mixed with what orders best within one customer.
 
-    ``rough`` are the first trees of ``binary``; ``names`` are those of the features.
+    ``rough`` are the first trees of what the score is made of, each with its part in it; ``names`` are those of the
+    features.
     """
 
-    rough: "Booster"
+    rough: Sequence[tuple[float, "Booster"]]
     binary: "Booster"
     pairwise: "Booster"
     pairwise_scale: float
@@ -73,7 +74,10 @@ class Trees:
 
     def first_look(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score roughly, (c,): enough to tell which candidates have no chance."""
-        return predict(self.rough, features)
+        look = np.zeros(len(features), dtype=np.float32)
+        for part, trees in self.rough:
+            look += np.float32(part) * predict(trees, features)
+        return look
 
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score candidates, (c,) float32: higher is better, comparable between customers as far as log-odds are."""
@@ -119,8 +123,9 @@ def grow(examples: Examples, names: Sequence[str], settings: TreeSettings) -> Tr
             spend = threads.submit(_boost, examples, odds, settings.binary_rounds, settings.seed, weights)
     spreads = [float(predict(grown.result(), examples.features).std()) for grown in (binary, order)]
     scale = spreads[0] / spreads[1] if spreads[1] > 0 else 0.0
-    rough = first_trees(binary.result(), FIRST_TREES)
-    spent = spend.result() if spend else None
+    spent, mix = spend.result() if spend else None, settings.revenue_mix
+    parts = [(1 - mix, binary.result()), *([(mix, spent)] if spent else [])]
+    rough = [(part, first_trees(grown, FIRST_TREES)) for part, grown in parts if part > 0]
     return Trees(rough, binary.result(), order.result(), scale, names, spent, settings)
 
 
