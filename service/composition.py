@@ -46,6 +46,7 @@ from service.redis_access import event_log_settings, redis_settings
 from service.settings import Settings
 from service.store.candidate_scan import index_candidates
 from service.store.connection import RedisSettings
+from service.store.customer_reader import PACE_SECONDS
 from service.store.event_log import EventLogSettings
 from service.store.health import RedisHealth
 from service.store.residues import clean_shared
@@ -83,10 +84,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, redis_url: str) -> AsyncIterator[Running]:
-    """Run everything but the engine as long as the context. InvalidInputError when metrics cannot be served there."""
+async def running(settings: Settings, redis_url: str, read_pace: float = PACE_SECONDS) -> AsyncIterator[Running]:
+    """Run everything but the engine as long as the context. InvalidInputError when metrics cannot be served there.
+
+    ``read_pace`` is the least time, in seconds, between two reads of customers, as the engine hands calls over.
+    """
     log = structlog.get_logger("dangol")
-    async with _opened(redis_settings(settings, redis_url), event_log_settings(settings)) as store:
+    async with _opened(redis_settings(settings, redis_url), event_log_settings(settings), read_pace) as store:
         with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
             parts = _compose(settings, store, executor)
             await _warn_of(store.health, log, on_disk=settings.durability == "fsync")
@@ -225,8 +229,8 @@ def _on_move(settings: Settings, housekeeping: Housekeeping) -> Callable[[str, s
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: RedisSettings, event_settings: EventLogSettings) -> AsyncIterator[Store]:
-    store = Store.open(settings, event_settings)
+async def _opened(settings: RedisSettings, event_settings: EventLogSettings, read_pace: float) -> AsyncIterator[Store]:
+    store = Store.open(settings, event_settings, read_pace)
     try:
         yield store
     finally:

@@ -13,6 +13,9 @@ from service.lifeline import Lifeline, confession
 from service.logs import configure_logs
 from service.settings import Settings, handed_over
 
+_READ_PACE = 0.001
+"""Seconds. Envoy hands over many calls at once, so that reads are shared sooner than under grpcio."""
+
 
 class EnvoyApplication:
     """Is the ASGI application: made empty, brought to life by the settings that its supervisor hands over."""
@@ -41,7 +44,7 @@ class EnvoyApplication:
     async def _serve(self, lifeline: Lifeline, receive: Receive, send: Send) -> None:
         settings = await _settings(lifeline)
         configure_logs(settings.log_level)
-        async with running(settings, settings.redis_url) as server:
+        async with running(settings, settings.redis_url, _READ_PACE) as server:
             self._answer = GrpcApplication(
                 server.parts.dispatcher, settings.maximal_request_bytes, settings.maximal_response_bytes
             )

@@ -68,8 +68,9 @@ class CustomerReader:
     event loop only; its connection should be one of its own with a short timeout.
     """
 
-    def __init__(self, connection: AsyncConnection, timeout: float = 0.25) -> None:
-        """``timeout`` (seconds) bounds each command, after which its connection is given up."""
+    def __init__(self, connection: AsyncConnection, timeout: float = 0.25, pace: float = PACE_SECONDS) -> None:
+        """``timeout`` (seconds) bounds each command, after which its connection is given up; ``pace`` see above."""
+        self._pace = pace
         self._reads = bulk_reads(connection, timeout)
         self._waiting: deque[_Pending] = deque()
         self._flush_scheduled = False
@@ -147,7 +148,7 @@ class CustomerReader:
         """Send what waits, as far as batches are free; the end of a batch comes back here."""
         self._flush_scheduled = False
         loop = asyncio.get_running_loop()
-        self._next_flush = loop.time() + PACE_SECONDS
+        self._next_flush = loop.time() + self._pace
         while self._waiting and len(self._batches) < MAXIMAL_BATCHES:
             batch = self._next_batch()
             if batch:

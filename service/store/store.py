@@ -8,7 +8,7 @@ from service.store.budget_store import BudgetStore
 from service.store.cap_store import CapStore
 from service.store.catalog_store import CatalogStore
 from service.store.connection import AsyncConnection, RedisSettings, SyncConnection, connect, connect_blocking
-from service.store.customer_reader import CustomerReader
+from service.store.customer_reader import PACE_SECONDS, CustomerReader
 from service.store.customer_store import CustomerStore
 from service.store.disk_wait import CONNECTIONS, PATIENCE_SECONDS, DiskWait
 from service.store.erasure_store import ErasureStore
@@ -42,9 +42,15 @@ class Store:
     blocking: SyncConnection
 
     @classmethod
-    def open(cls, settings: RedisSettings, event_settings: EventLogSettings | None = None) -> Self:
+    def open(
+        cls,
+        settings: RedisSettings,
+        event_settings: EventLogSettings | None = None,
+        read_pace: float = PACE_SECONDS,
+    ) -> Self:
         """Put the ports together; nothing connects before its first command. InvalidInputError names a bad setting.
 
+        ``read_pace`` is the least time, in seconds, between two reads of customers.
         Reads of customers have connections of their own, so that no other command holds them up.
         """
         reads = connect(settings, timeout=settings.read_timeout)
@@ -54,7 +60,7 @@ class Store:
             waits = connect(replace(settings, pool_size=CONNECTIONS), timeout=2 * PATIENCE_SECONDS)
         blocking = connect_blocking(settings, timeout=JOB_TIMEOUT)
         return cls(
-            customers=CustomerReader(reads, settings.read_timeout),
+            customers=CustomerReader(reads, settings.read_timeout, read_pace),
             events=EventLog(commands, event_settings, DiskWait(waits) if waits is not None else None),
             catalog=CatalogStore(commands),
             budgets=BudgetStore(commands),
