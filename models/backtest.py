@@ -16,8 +16,8 @@ from models.vocabulary import pack_ids, unpack_ids
 NO_ITEM = 0xFFFF_FFFF
 """Stands in ``lists`` after a customer's last."""
 
-WIDTH = 50
-"""How many items of each list are kept."""
+WIDTH = 255
+"""How many items of each list are kept, at most: whole lists, as what is new to a customer stands far down in them."""
 
 
 @dataclass(frozen=True, slots=True)

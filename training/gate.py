@@ -82,13 +82,16 @@ def against_service(
 ) -> tuple[Sequence[Mapping[str, Any]], Sequence[Comparison]]:
     """Measure the lists of the model in service as those of the new one were, and take the differences.
 
-    Gives rows and comparisons, both empty where there is nothing to compare.
+    Both are taken as far down as both are known. Gives rows and comparisons, both empty where there is nothing to
+    compare.
     """
     backtest = candidate.backtest()
     if backtest is None or rival is None:
         return [], []
     judged = judged_by(backtest, candidate.manifest.counts["items"])
-    table = measure(judged, {OURS: lists_of(backtest), IN_SERVICE: rival.lists})
+    ours = lists_of(backtest)
+    width = min(ours.shape[1], rival.lists.shape[1])
+    table = measure(judged, {OURS: ours[:, :width], IN_SERVICE: rival.lists[:, :width]})
     seed = int(candidate.manifest.configuration.get("seed", 0))
     comparisons = comparisons_of({"comparisons": compare(table, OURS, [IN_SERVICE], seed)})
     theirs = {key: named for key, named in table.items() if key[0] == IN_SERVICE}

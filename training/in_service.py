@@ -40,7 +40,7 @@ _NO_RECIPE = {"seed", "until", "evaluation_customers", "evaluation_windows", "re
 
 @dataclass(frozen=True, slots=True)
 class InService:
-    """Holds lists (n, WIDTH) of the model in service in rows of the new model, and the way they were come by."""
+    """Holds lists (n, k ≤ WIDTH) of the model in service in rows of the new model, and the way they were come by."""
 
     model_version: str
     way: str

@@ -14,6 +14,7 @@ from models.registry import Registry
 from tests.shop import Rows, events, write_rows
 from tests.training.bad_models import ARTIFACTS, DATA, RECIPES, spoiled
 from training.config import ColumnMapping, FactorSettings, GateSettings, LearnedSettings, TrainingConfiguration
+from training.evaluation import OURS, rows_of
 from training.job import train
 
 pytestmark = pytest.mark.xdist_group("gate")  # what they share is dear
@@ -122,6 +123,20 @@ def test_a_better_recipe_is_promoted(registry: Registry, tmp_path: Path) -> None
     assert asked(registry, learned(registry, tmp_path, SHOP, worse), tmp_path, force=True).forced
     passage = asked(registry, learned(registry, tmp_path, SHOP), tmp_path)
     assert (passage.verdict.way, passage.promoted) == ("same-window", True)
+
+
+def test_the_one_in_service_is_measured_as_when_it_was_judged_itself(
+    registry: Registry, good: str, tmp_path: Path
+) -> None:
+    former = registry.open(good).manifest.metrics["evaluation"]
+    asked(registry, good)
+    other = learned(registry, tmp_path, SHOP, SMALL.model_copy(update={"new_share": 0.1}))
+    verdict = asked(registry, other).verdict
+    assert verdict.way == "same-window"
+    theirs = {row["scope"]: row["values"]["recall@50"] for row in verdict.rows}
+    own = {row.scope: row.values["recall@50"] for row in rows_of(former) if row.lists == OURS}
+    assert theirs == own
+    assert own["new-to-customer"] > 0
 
 
 def test_a_recipe_that_was_not_compared_is_not_promoted(registry: Registry, good: str, tmp_path: Path) -> None:
