@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.artifact import Artifact
 from models.errors import ArtifactError
+from models.events import RATING
 
 LIKENESS_SHIFT = 1e-3
 """Likeness, 0 … 1, is told as the logarithm of 1 + likeness / this."""
@@ -63,9 +64,13 @@ class FoldModel:
 
 
 def fold_model(item_factors: NDArray[np.float32], configuration: Mapping[str, Any], weights: FoldWeights) -> FoldModel:
-    """Make a fold model of factors and weights; ``configuration`` is that of a manifest. KeyError, TypeError."""
+    """Make a fold model of factors and weights; ``configuration`` is that of a manifest. KeyError, TypeError.
+
+    What a rating says depends on its stars, which a profile does not remember: it counts from the next training on.
+    """
+    scales = {name: event for name, event in configuration["events"].items() if name != RATING}
     settings = {
-        "events": {name: [event["weight"], event["half_life_days"]] for name, event in configuration["events"].items()},
+        "events": {name: [event["weight"], event["half_life_days"]] for name, event in scales.items()},
         "regularization": configuration["factors"]["regularization"],
         "confidence_scale": configuration["factors"]["confidence_scale"],
         **asdict(weights),

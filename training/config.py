@@ -51,7 +51,7 @@ DEFAULT_EVENT_WEIGHTS = {
     DISMISS: EventWeight(weight=-2.0, half_life_days=180),
     "impression": EventWeight(weight=0.0),
     SEARCH: EventWeight(weight=0.0),
-    RATING: EventWeight(weight=0.0),
+    RATING: EventWeight(weight=1.0, half_life_days=180),
 }
 """Weights of the types known without configuration; a type of the configuration replaces or adds one."""
 
@@ -172,6 +172,9 @@ class TrainingConfiguration(_Model):
     quantity_damping: Literal["logarithm", "none", "ignore"] = Field(
         default="logarithm", description="log2(1 + quantity), the quantity itself, or 1."
     )
+    neutral_rating: float = Field(
+        default=3.0, description="Stars that say nothing; a rating counts half its distance from them, below against."
+    )
     until: AwareDatetime | None = Field(
         default=None, description="Learn from events before this time only; later ones serve the evaluation."
     )
@@ -270,6 +273,7 @@ class ColumnMapping(_Model):
     event_id: str = Field(default="event_id", min_length=1)
     quantity: str = Field(default="quantity", min_length=1)
     value: str = Field(default="value", min_length=1, description="Column of the line's whole value.")
+    rating: str = Field(default="rating", min_length=1, description="Column of a rating's stars.")
     price: str | None = Field(
         default=None, min_length=1, description="Column of the price of one, instead of the value."
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.errors import InvalidInputError
-from models.events import EXPOSURE
+from models.events import EXPOSURE, RATING
 from training.config import ColumnMapping, TrainingConfiguration
 from training.files import SourceFile, quote_name, quote_text
 
@@ -19,7 +19,10 @@ LATEST_FROM_NOW = 86_400
 """Seconds that an event may lie ahead of the clock before it is refused."""
 
 UNUSED_TYPE = 255
-"""Stands for event types that are known but have weight 0."""
+"""Stands for event types that are known but have weight 0, and for ratings that say nothing."""
+
+_STARS_APART = 2.0
+"""How far from the neutral rating one counts in full: five stars of five for an item, one against it."""
 
 MALFORMED = "malformed-line"
 
@@ -29,6 +32,8 @@ _MOMENTS = ("TIMESTAMP", "DATE")
 """Begin DuckDB's names of types."""
 
 _ZONED = "TIMESTAMP WITH TIME ZONE"
+
+_IS_RATING = f"event_type = {quote_text(RATING)}"
 
 _UNITS_PER_SECOND = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000}
 
@@ -65,6 +70,7 @@ class _Row:
             "event_id": self._text("event_id", mapping.event_id),
             "quantity": self._typed("quantity", mapping.quantity),
             "value": self._typed_value(),
+            "rating": self._typed("rating", self._mapping.rating),
             "event_time": self._typed("time", mapping.time, required=True),
         }
         segments = "".join(
@@ -73,16 +79,18 @@ class _Row:
         )
         named = ", ".join(f"{expression} AS {name}" for name, expression in texts.items())
         return f"""
-            SELECT customer, item, {self._type_code()} AS type, seconds, {self._amount()} AS amount,
+            SELECT customer, item, {self._used_type()} AS type, seconds, {self._amount()} AS amount,
                    {self._value()}::FLOAT AS value,
                    CASE WHEN event_id <> '' THEN hash(event_id) END AS event_hash,
                    CASE WHEN reason IS NOT NULL THEN to_json(struct_pack(
                         file := {quote_text(str(self._file.path))}, reason,
                         customer, item, event_type, event_id, event_time := {_as_text("event_time")},
-                        quantity := {_as_text("quantity")}, value := {_as_text("value")})) END AS refused
+                        quantity := {_as_text("quantity")}, value := {_as_text("value")},
+                        rating := {_as_text("rating")})) END AS refused
                    {"".join(f", segment_{index}" for index in range(len(mapping.segments)))}
             FROM (SELECT *, {self._reason()} AS reason FROM (
-                  SELECT *, try_cast(quantity AS DOUBLE) AS quantity_number, try_cast(value AS DOUBLE) AS value_number
+                  SELECT *, try_cast(quantity AS DOUBLE) AS quantity_number, try_cast(value AS DOUBLE) AS value_number,
+                         try_cast(rating AS DOUBLE) AS rating_number
                   FROM (SELECT {named}, {self._seconds()} AS seconds, {self._is_malformed()} AS malformed{segments}
                         FROM {self._file.relation()})))"""
 
@@ -165,6 +173,7 @@ class _Row:
             f"{self._type_code()} IS NULL": "unknown-event-type",
             _not_a_number("quantity"): "quantity-not-a-number",
             _not_a_number("value"): "value-not-a-number",
+            f"{_IS_RATING} AND {_not_a_number('rating')}": "rating-not-a-number",
         }
         return "CASE " + " ".join(f"WHEN {test} THEN '{reason}'" for test, reason in cases.items()) + " END"
 
@@ -178,8 +187,21 @@ class _Row:
         cases += f" WHEN {quote_text(EXPOSURE)} THEN {UNUSED_TYPE}"
         return f"CAST(CASE event_type {cases} END AS UTINYINT)"
 
+    def _used_type(self) -> str:
+        """Leave out ratings that speak neither for nor against, and those without any stars."""
+        says_nothing = f"{_IS_RATING} AND {self._opinion()} = 0"
+        return f"CASE WHEN {says_nothing} THEN CAST({UNUSED_TYPE} AS UTINYINT) ELSE {self._type_code()} END"
+
+    def _opinion(self) -> str:
+        """Say how far a rating's stars speak for the item, below 0 against; 0 stars are none."""
+        neutral = self._rules.configuration.neutral_rating
+        return f"coalesce((nullif(rating_number, 0) - {neutral!r}) / {_STARS_APART!r}, 0)"
+
     def _amount(self) -> str:
-        """Damp the quantity. A negative one turns an event round, as a purchase of -2 is a return of 2."""
+        """Damp the quantity. A negative one turns an event round, as a purchase of -2 is a return of 2.
+
+        The amount of a rating is its opinion, whatever the quantity.
+        """
         quantity = "CASE WHEN quantity_number = 0 THEN 1 ELSE coalesce(quantity_number, 1) END"
         size = {"logarithm": f"log2(1 + abs({quantity}))", "none": f"abs({quantity})", "ignore": "1"}
         negative_types = [
@@ -188,7 +210,8 @@ class _Row:
         # A return of -2 is written by some shops, of 2 by others: both mean that two came back.
         already_negative = f"event_type IN ({', '.join(negative_types)})" if negative_types else "false"
         sign = f"CASE WHEN {quantity} < 0 AND NOT ({already_negative}) THEN -1 ELSE 1 END"
-        return f"CAST({size[self._rules.configuration.quantity_damping]} * {sign} AS FLOAT)"
+        damped = f"{size[self._rules.configuration.quantity_damping]} * {sign}"
+        return f"CAST(CASE WHEN {_IS_RATING} THEN {self._opinion()} ELSE {damped} END AS FLOAT)"
 
 
 def _id_problems(name: str) -> dict[str, str]:

@@ -68,6 +68,7 @@ def test_the_space_holds_the_behaviours_that_there_are_and_what_there_was_before
 def test_trees_are_tuned_by_what_they_heed() -> None:
     names = {one.name for one in search_space(SMALL, ["purchase", "view"], learned=True)}
     assert {"learned__binary_rounds", "learned__own", "events__purchase__half_life_days"} <= names
+    assert {"events__view__weight", "events__view__half_life_days"} <= names
     assert not any(name.startswith(("factors", "sources")) for name in names)
 
 

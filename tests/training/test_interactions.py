@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from models.progress import SilentProgress
-from tests.shop import write_events
+from tests.shop import write_events, write_rows
 from tests.training.reading import interactions_of, read_files, row
-from training.config import EventWeight, TrainingConfiguration
+from training.config import ColumnMapping, EventWeight, TrainingConfiguration
 from training.interactions import Interactions, load_interactions
 
 
@@ -57,6 +57,31 @@ def test_more_returned_than_bought_speaks_against_the_item(tmp_path: Path) -> No
     interactions = interactions_of(tmp_path, [row("a", "x", 5), row("a", "x", 0, "return"), row("b", "x")])
     assert weight(interactions) < 0
     assert interactions.matrix.data[0] < -1
+
+
+@pytest.mark.parametrize(("stars", "expected"), [(5, 1.0), (4, 0.5), (1, -1.0)])
+def test_a_rating_speaks_by_its_stars(tmp_path: Path, stars: float, expected: float) -> None:
+    rated = row("a", "x", event_type="rating", rating=stars, quantity=3)
+    assert weight(interactions_of(tmp_path, [rated])) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("stars", [3, 0])
+def test_a_rating_in_the_middle_or_without_stars_says_nothing(tmp_path: Path, stars: float) -> None:
+    path = write_rows(tmp_path / "a.csv", [row("a", "x", rating=0), row("a", "y", event_type="rating", rating=stars)])
+    with read_files(path) as (_, summary, refused):
+        assert (summary.events, summary.unused, summary.items, refused.total) == (1, 1, 1, 0)
+
+
+def test_another_scale_has_another_middle(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", [row("a", "x", event_type="rating", stars=7.5)])
+    configuration, mapping = TrainingConfiguration(neutral_rating=5.5), ColumnMapping(rating="stars")
+    with read_files(path, configuration=configuration, mapping=mapping) as (store, _, _):
+        assert store.table("SELECT amount FROM events")["amount"].tolist() == [1.0]
+
+
+def test_a_bad_rating_outlives_the_purchase_it_is_about(tmp_path: Path) -> None:
+    rows = [row("a", "x", 30, rating=0), row("a", "x", 30, "rating", rating=1)]
+    assert weight(interactions_of(tmp_path, rows)) < 0
 
 
 def test_ages_and_counts_follow_the_target_event(tmp_path: Path) -> None:

@@ -58,14 +58,15 @@ def test_events_without_an_event_id_all_count(tmp_path: Path) -> None:
         ({"quantity": "nan"}, "quantity-not-a-number"),
         ({"quantity": "many"}, "quantity-not-a-number"),
         ({"value": "inf"}, "value-not-a-number"),
+        ({"event_type": "rating", "rating": "superb"}, "rating-not-a-number"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 def test_a_row_that_cannot_be_used_is_counted_and_kept_with_its_reason(
     tmp_path: Path, name: str, fault: dict[str, str], reason: str
 ) -> None:
-    bad = {**row("a", "x", value="1"), **fault}
-    path = write_rows(tmp_path / name, [row("a", "x", value="1"), bad])
+    good = row("a", "x", value="1", rating="")
+    path = write_rows(tmp_path / name, [good, {**good, **fault}])
     with read_files(path) as (_, summary, refused):
         assert summary.events == 1
     assert refused.counts == {reason: 1}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.events import RATING
 from training.attributes import Attributes
 from training.config import TrainingConfiguration
 from training.event_store import SECONDS_PER_DAY, EventStore
@@ -17,10 +18,10 @@ class EventLog:
     """Holds e lines, one per customer, item, second and event type, sorted by customer, item and second.
 
     ``customer``, ``item`` (e,) int32; ``second`` (e,) int64 UTC; ``strength`` (e,) float32: the type's weight in units
-    of the target's, below 0 where it speaks against the item; ``pace`` (e,) float32: how much faster than a target
-    event it fades; ``value`` (e,) float32 in major units of money; ``is_target`` (e,): a target event that was not
-    turned round. ``pair`` (e,) int32 numbers the distinct pairs in that order, ``is_first`` (e,) marks a pair's first
-    target event. ``attributes`` are those of items and customers, now.
+    of the target's, below 0 where it speaks against the item, that of a rating by its stars; ``pace`` (e,) float32: how
+    much faster than a target event it fades; ``value`` (e,) float32 in major units of money; ``is_target`` (e,): a
+    target event that was not turned round. ``pair`` (e,) int32 numbers the distinct pairs in that order, ``is_first``
+    (e,) marks a pair's first target event. ``attributes`` are those of items and customers, now.
     """
 
     customers: int
@@ -46,26 +47,27 @@ def load_log(
     store: EventStore, configuration: TrainingConfiguration, shape: tuple[int, int], attributes: Attributes
 ) -> EventLog:
     """Take all events out of the store; about 40 bytes each are held."""
+    weights = configuration.event_weights()
+    told = f"CASE WHEN type = {list(weights).index(RATING)} THEN amount WHEN amount > 0 THEN 1 ELSE -1 END"
     lines = store.table(
-        f"""SELECT customer, item, seconds, type, max(CASE WHEN amount > 0 THEN 1 ELSE -1 END) AS sign,
+        f"""SELECT customer, item, seconds, type, max({told}) AS told,
                    CAST(sum(CAST(round(value * {_UNITS_PER_MONEY}) AS BIGINT)) AS BIGINT) AS value
             FROM events GROUP BY customer, item, seconds, type ORDER BY customer, item, seconds, type"""
     )
     store.rest()
-    weights = configuration.event_weights()
     target = weights[configuration.target]
     kinds = lines["type"]
-    sign = lines["sign"].astype(np.float32)
+    told_by = lines["told"].astype(np.float32)
     strengths = np.array([kind.weight / target.weight for kind in weights.values()], dtype=np.float32)
     paces = np.array([target.half_life_days / kind.half_life_days for kind in weights.values()], dtype=np.float32)
-    is_target = (kinds == list(weights).index(configuration.target)) & (sign > 0)
+    is_target = (kinds == list(weights).index(configuration.target)) & (told_by > 0)
     pair = _number_pairs(lines["customer"], lines["item"])
     return EventLog(
         *shape,
         customer=lines["customer"].astype(np.int32),
         item=lines["item"].astype(np.int32),
         second=lines["seconds"].astype(np.int64),
-        strength=strengths[kinds] * sign,
+        strength=strengths[kinds] * told_by,
         pace=paces[kinds],
         value=(lines["value"] / _UNITS_PER_MONEY).astype(np.float32),
         is_target=is_target,

@@ -32,18 +32,23 @@ def search_space(configuration: TrainingConfiguration, types: Sequence[str], *, 
 
     The target's own weight stays: only how others compare with it matters.
     """
-    ranges = _of_trees(configuration) if learned else _of_blend(configuration, types)
+    ranges = _of_trees(configuration) if learned else _of_blend(configuration)
     half_life = configuration.event_weights()[configuration.target].half_life_days
-    return [_range(f"events__{configuration.target}__half_life_days", 5, 730, half_life), *ranges]
+    target = _range(f"events__{configuration.target}__half_life_days", 5, 730, half_life)
+    return [target, *_of_behaviors(configuration, types), *ranges]
 
 
-def _of_blend(configuration: TrainingConfiguration, types: Sequence[str]) -> Iterator[Range]:
+def _of_behaviors(configuration: TrainingConfiguration, types: Sequence[str]) -> Iterator[Range]:
+    """Give half-life and weight of every behaviour but the target: both rankers read histories added up by them."""
     for name, event in configuration.event_weights().items():
         if name in types and name != configuration.target and event.weight:
             size = abs(event.weight)
             sign = 1 if event.weight > 0 else -1
             yield _range(f"events__{name}__weight", size / _REACH, min(size * _REACH, 100), size, sign=sign)
             yield _range(f"events__{name}__half_life_days", 2, 730, event.half_life_days)
+
+
+def _of_blend(configuration: TrainingConfiguration) -> Iterator[Range]:
     factors, sizes = configuration.factors, configuration.sources
     yield _range("factors__factors", 8, 256, factors.factors, whole=True)
     yield _range("factors__regularization", 0.05, 50, max(factors.regularization, 0.05))
