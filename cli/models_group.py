@@ -69,22 +69,27 @@ def _summary(manifest: "Manifest", current: str | None) -> dict[str, Any]:
 
 @group.command()
 def show(context: typer.Context, version: Version = CURRENT, as_json: Json = False) -> None:
-    """Show what a model was learned from, how, and how well it does.
+    """Show what a model was learned from, how, how well it does, and what the gate said of it last.
 
     Example: `dangol models show current`
     """
     manifest = _manifest(context, version)
-    details = {"configuration": manifest.configuration, "metrics": manifest.metrics}
-    document = _summary(manifest, session_of(context).registry().current()) | details
+    registry = session_of(context).registry()
+    verdict = registry.verdict(manifest.model_version)
+    details = {"configuration": manifest.configuration, "metrics": manifest.metrics, "gate": verdict}
+    document = _summary(manifest, registry.current()) | details
 
     def show_people(console: Console) -> None:
+        from cli.promotion import show_verdict
         from cli.training_report import show_evaluation
 
         table = plain_table("what", "value")
-        for name, value in _leaves({name: part for name, part in document.items() if name != "metrics"}):
+        told = {name: part for name, part in document.items() if name not in ("metrics", "gate")}
+        for name, value in _leaves(told):
             table.add_row(name, written(value))
         console.print(table)
         show_evaluation(console, manifest)
+        show_verdict(console, verdict)
 
     answer(document, as_json, show_people)
 

@@ -82,6 +82,17 @@ def refit_from(
     return refit
 
 
+def show_verdict(console: Console, verdict: Mapping[str, Any] | None) -> None:
+    """Print what the registry keeps of the gate's last word on a model."""
+    if verdict is None:
+        console.print("The gate has not been asked.")
+        return
+    failed = [check["name"] for check in verdict["checks"] if not check["passed"]]
+    word = "forced" if verdict["forced"] else "let through" if verdict["promoted"] else "refused"
+    about = f", in spite of: {', '.join(failed)}" if verdict["forced"] else f": {', '.join(failed)}" if failed else ""
+    console.print(f"gate: {word} {verdict['time'][:10]}{about}")
+
+
 def show_passage(console: Console, passage: Passage) -> None:
     """Print what the gate said: every check that failed, and what follows."""
     verdict = passage.verdict

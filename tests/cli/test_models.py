@@ -48,6 +48,7 @@ def test_people_see_what_a_model_was_learned_from_and_how_well_it_does(
     assert two_models[1] in shown
     assert "counts.customers" in shown
     assert "what sells most now" in shown
+    assert "gate: let through" in shown
 
 
 def test_a_comparison_names_what_differs_and_nothing_else(
