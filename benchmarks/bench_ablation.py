@@ -3,23 +3,21 @@
 The dated sets (see ``benchmarks.bench_quality_dated``) lose one source, the table of items or one event type at a time,
 for some of the customers, and gain one of the sources that are not there by default (``more-…``); taobao (see
 ``benchmarks.bench_quality_static``) loses one behaviour. Every figure is the paired difference of the training with it
-to the one without: what is above 0 was worth having.
-``python -m benchmarks.bench_ablation --data FOLDER [--set NAME] [--customers N]``.
+to the one without: what is above 0 was worth having. ``--only`` names what is varied, ``--trees`` grows a part of them.
+``python -m benchmarks.bench_ablation --data FOLDER [--set NAME] [--customers N] [--trees SHARE] [--only NAME …]``.
 """
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-import numpy as np
-
 from benchmarks.dated_sets import DATED_SETS, EventFiles, write_events
 from benchmarks.month_after import MONTH, MonthAfter
 from benchmarks.report import report
-from benchmarks.static_sets import Split, measure, read_split
+from benchmarks.static_sets import measure, read_split
 from models.artifact import Artifact
 from models.progress import SilentProgress
 from models.registry import Registry
@@ -51,7 +49,7 @@ Measured = Mapping[str, Ratio]
 class Variant:
     """Says what a training does without, or beyond the usual."""
 
-    learned: LearnedSettings = field(default_factory=LearnedSettings)
+    learned: LearnedSettings
     unused_events: Sequence[str] = ()
     with_items: bool = True
 
@@ -63,7 +61,8 @@ def main() -> None:
         runs = _run_taobao(options) if name == _TAOBAO else _run_dated(name, options)
         _, everything = next(runs)
         for metric, ratio in everything.items():
-            report(_figure(name, metric), ratio.value, "", against=f"{int((ratio.wholes > 0).sum()):,} customers")
+            judged = f"{int((ratio.wholes > 0).sum()):,} customers, {options.trees:.0%} of the trees"
+            report(_figure(name, metric), ratio.value, "", against=judged)
         for varied, measured in runs:
             pair = (measured, everything) if varied.startswith(_MORE) else (everything, measured)
             _report(f"{name}.{varied}", *pair)
@@ -76,22 +75,38 @@ def _run_dated(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Me
         registry = Registry(Path(folder) / "models")
         with EventStore(Resources(threads=options.threads)) as store:
             month = MonthAfter(store, files)
-            for varied, variant in _variants(month.event_types()).items():
-                table = month.compare({varied: _train(files, variant, registry, options)})
+            variants = _variants(_usual(options.trees), month.event_types())
+            for varied in _chosen(list(variants), options.only):
+                table = month.compare({varied: _train(files, variants[varied], registry, options)})
                 yield varied, {f"{scope}.{metric}": table[varied, scope][metric] for scope, metric in _CLAIMS}
 
 
-def _variants(event_types: Sequence[str]) -> Mapping[str, Variant]:
-    usual, target = LearnedSettings().sources, TrainingConfiguration().target
-    more: Sequence[LearnedSource] = [one for one in get_args(LearnedSource) if one not in usual]
+def _usual(trees: float) -> LearnedSettings:
+    settings = LearnedSettings()
+    rounds = {name: max(1, round(trees * getattr(settings, name))) for name in ("binary_rounds", "pairwise_rounds")}
+    return settings.model_copy(update=rounds)
+
+
+def _chosen(names: Sequence[str], only: Sequence[str]) -> Iterator[str]:
+    """Name what is trained: everything first, then what is varied, all of it unless some were named."""
+    return (name for name in names if name == _EVERYTHING or not only or name in only)
+
+
+def _variants(usual: LearnedSettings, event_types: Sequence[str]) -> Mapping[str, Variant]:
+    target = TrainingConfiguration().target
+    more: Sequence[LearnedSource] = [one for one in get_args(LearnedSource) if one not in usual.sources]
+
+    def varied(**changes: object) -> Variant:
+        return Variant(usual.model_copy(update=changes))
+
     return {
-        _EVERYTHING: Variant(),
-        "own-history": Variant(LearnedSettings(own=0)),
-        **{one: Variant(LearnedSettings(sources=tuple(two for two in usual if two != one))) for one in usual},
-        "table-of-items": Variant(with_items=False),
-        "last-year": Variant(LearnedSettings(season_windows=0)),
-        **{name: Variant(unused_events=[name]) for name in event_types if name != target},
-        **{f"{_MORE}{one}": Variant(LearnedSettings(sources=(*usual, one))) for one in more},
+        _EVERYTHING: Variant(usual),
+        "own-history": varied(own=0),
+        **{one: varied(sources=tuple(two for two in usual.sources if two != one)) for one in usual.sources},
+        "table-of-items": Variant(usual, with_items=False),
+        "last-year": varied(season_windows=0),
+        **{name: Variant(usual, unused_events=[name]) for name in event_types if name != target},
+        **{f"{_MORE}{one}": varied(sources=(*usual.sources, one)) for one in more},
     }
 
 
@@ -110,12 +125,13 @@ def _train(files: EventFiles, variant: Variant, registry: Registry, options: arg
 
 def _run_taobao(options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
     """Teach the ranker with all behaviours, then without each but the target; some of the customers, all items."""
-    split = _drawn(read_split(options.data, _TAOBAO), options)
-    names = [_EVERYTHING, *split.behaviors.others]
-    for left_out in names:
+    split = read_split(options.data, _TAOBAO).of_some(options.customers, options.seed)
+    settings = PairRankerSettings()
+    settings = replace(settings, rounds=max(1, round(options.trees * settings.rounds)))
+    for left_out in _chosen([_EVERYTHING, *split.behaviors.others], options.only):
         kept = {name: matrix for name, matrix in split.behaviors.matrices.items() if name != left_out}
         behaviors = Behaviors(split.behaviors.target, kept)
-        ranker = learn_pair_ranker(behaviors, PairRankerSettings(), options.seed, options.threads, SilentProgress())
+        ranker = learn_pair_ranker(behaviors, settings, options.seed, options.threads, SilentProgress())
         measured: dict[str, Ratio] = {}
         for protocol, rows, hidden in (
             ("standard", split.customer_rows, split.known),
@@ -124,15 +140,6 @@ def _run_taobao(options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
             found = measure(ranker.lists(rows, hidden, 10), split.test[rows], 10)
             measured |= {f"{protocol}.{metric}": ratio for metric, ratio in found.items()}
         yield left_out, measured
-
-
-def _drawn(split: Split, options: argparse.Namespace) -> Split:
-    if options.customers == 0:
-        return split
-    rows = np.random.default_rng(options.seed).permutation(split.test.shape[0])[: options.customers]
-    rows.sort()
-    matrices = {name: matrix[rows] for name, matrix in split.behaviors.matrices.items()}
-    return Split(Behaviors(split.behaviors.target, matrices), split.test[rows], split.met[rows])
 
 
 def _report(name: str, with_it: Measured, without: Measured) -> None:
@@ -155,6 +162,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the folder with the data sets")
     parser.add_argument("--set", choices=(*DATED_SETS, _TAOBAO), help="one of the sets; without it all")
     parser.add_argument("--customers", type=int, default=1_000, help="only so many of them; 0: all")
+    parser.add_argument("--trees", type=float, default=1.0, help="the part of the usual trees that are grown")
+    parser.add_argument("--only", nargs="*", default=[], help="what is varied; without it everything there is")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()

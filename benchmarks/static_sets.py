@@ -44,6 +44,14 @@ class Split:
         met_again = self.test.multiply(self.met)
         return np.flatnonzero((np.diff(self.test.indptr) > 0) & (met_again.sum(axis=1).A1 == 0))
 
+    def of_some(self, customers: int, seed: int) -> "Split":
+        """Draw so many customers with all items, or keep everyone when 0 or when there are no more."""
+        if customers == 0:
+            return self
+        rows = np.sort(np.random.default_rng(seed).permutation(self.test.shape[0])[:customers])
+        matrices = {name: matrix[rows] for name, matrix in self.behaviors.matrices.items()}
+        return Split(Behaviors(self.behaviors.target, matrices), self.test[rows], self.met[rows])
+
 
 def measure(lists: NDArray[np.int64], truth: csr_matrix, places: int) -> dict[str, Ratio]:
     """Measure lists (n, places) of item rows against what was to be found, (n, items)."""

@@ -18,7 +18,7 @@ from training.undated.behaviors import Behaviors
 from training.undated.climbing import Climb
 from training.undated.ensemble import MODELS, EnsembleSettings, fit_ensemble, fit_factors
 from training.undated.holdout import cells_where, draw_trial, hold_out, labels_of, random_places, unseen_lists
-from training.undated.mixture import Mixture
+from training.undated.mixture import Mixture, of_one_spread
 from training.undated.opinions import learn_opinions
 from training.undated.pair_frames import PairFrames, traits_of
 from training.undated.pair_ranker import PairRankerSettings, learn_pair_ranker
@@ -105,6 +105,12 @@ class TestClimbing:
 
 
 class TestEnsemble:
+    def test_the_spread_is_the_standard_deviation_and_equal_scores_have_none(self) -> None:
+        scores = np.random.default_rng(1).normal(3, 0.2, (4, 999)).astype(np.float32)
+        scores[3] = 0.7
+        expected = np.vstack([scores[:3] / scores[:3].std(axis=1, keepdims=True), scores[3:]])
+        assert np.allclose(of_one_spread(scores), expected, rtol=1e-4)
+
     def test_mixes_scores_of_one_spread(self) -> None:
         class Times:
             def __init__(self, factor: float) -> None:
@@ -123,15 +129,24 @@ class TestEnsemble:
         monkeypatch.setattr(tuning, "TRIAL_CUSTOMERS", 60)
         known, held = hold_out(tastes(0.5, 1), np.full(CUSTOMERS, 1), 5)
         chosen = tuning.tune_ensemble(known, 1, 1, SilentProgress())
-        assert len(chosen.weights) == len(MODELS)
-        scores = fit_ensemble(known, chosen, 1, 1).score(np.arange(CUSTOMERS), known)
+        assert len(chosen.settings.weights) == len(MODELS)
+        scores = fit_ensemble(known, chosen.settings, 1, 1, chosen.factors).score(np.arange(CUSTOMERS), known)
         found = recall(hits_of(unseen_lists(scores, known, 10), labels_of(held)), 10).value
         assert found > 0.7
 
     def test_is_tuned_to_the_same_settings_for_the_same_seed(self) -> None:
         known = tastes(0.4, 1)
         first, second = (tuning.tune_ensemble(known, 3, threads, SilentProgress()) for threads in (1, 2))
-        assert first == second
+        assert first.settings == second.settings
+        assert np.array_equal(first.factors.items, second.factors.items)
+
+    def test_begins_at_factors_that_are_there(self) -> None:
+        known, part = tastes(0.4, 1), tastes(0.3, 1)
+        settings = EnsembleSettings().factors.model_copy(update={"later_sweeps": 1})
+        begun = fit_factors(part, settings, 1, 1)
+        once, again = (fit_factors(known, settings, 1, 1, start) for start in (None, begun))
+        assert not np.array_equal(once.items, again.items)
+        assert again.items is begun.items
 
     def test_a_small_shop_gets_few_factors(self) -> None:
         factors = fit_factors(tastes(0.3, 1), EnsembleSettings().factors, 1, 1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from models.progress import Progress
+from training.als import Factors
 from training.memory import give_back
 from training.sources.item_pairs import degrees_of
 from training.sources.item_weights import ItemWeights
@@ -47,16 +48,26 @@ _KEPT = 2
 _FILTER_TRIALS, _EASE_TRIALS, _SPECTRAL_TRIALS, _MIXTURE_TRIALS = 20, 16, 10, 40
 
 
-def tune_ensemble(matrix: csr_matrix, seed: int, threads: int, progress: Progress) -> EnsembleSettings:
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """Holds the settings that were found, and the factors of what was not held out, where a fit to all may begin."""
+
+    settings: EnsembleSettings
+    factors: Factors
+
+
+def tune_ensemble(matrix: csr_matrix, seed: int, threads: int, progress: Progress) -> Tuned:
     """Tune on a fifth of each history of a matrix (customers, items) of ones; nothing else is looked at."""
     trial = draw_trial(matrix, HELD_SHARE, TRIAL_CUSTOMERS, TRIAL_ITEMS, seed)
     tuning = _Tuning(trial, seed, threads)
     with progress.stage("tune", len(MODELS)) as stage:
-        for tune in (tuning.tune_filter, tuning.tune_ease, tuning.tune_spectral, tuning.try_factors):
+        for tune in (tuning.tune_filter, tuning.tune_ease, tuning.tune_spectral):
             tune()
             give_back()
             stage.advance(1)
-        return replace(tuning.settings, weights=tuning.weights())
+        factors = tuning.try_factors()
+        stage.advance(1)
+        return Tuned(replace(tuning.settings, weights=tuning.weights()), factors)
 
 
 @dataclass(slots=True)
@@ -121,10 +132,11 @@ class _Tuning:
         best = self._climb(scores, _SPECTRAL_GRID, _SPECTRAL_TRIALS, asdict(start))
         self.settings = replace(self.settings, spectral=_with(start, best))
 
-    def try_factors(self) -> None:
+    def try_factors(self) -> Factors:
         """Fit the factors as they are set: each fit is dear, and their settings matter least."""
         factors = fit_factors(self.trial.known, self.settings.factors, self.seed, self.threads)
         self.scores.append(factors.customers[self.trial.customer_rows] @ factors.items[self.trial.item_rows].T)
+        return factors
 
     def weights(self) -> tuple[float, ...]:
         """Tune the weights of the mixture."""
