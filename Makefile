@@ -124,7 +124,7 @@ image-check: $(INSTALLED) ## Perform the image's install steps in an empty folde
 ##### To measure it
 
 .PHONY: bench
-bench: bench-train bench-publish bench-serving bench-faults bench-decision bench-catalog bench-freshness bench-push bench-audience bench-peers bench-latency ## Measure every figure that the documentation quotes, but what needs DATA
+bench: bench-train bench-publish bench-serving bench-faults bench-decision bench-catalog bench-freshness bench-push bench-audience bench-peers bench-latency bench-gate ## Measure every figure that the documentation quotes, but what needs DATA
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## Training against bare implicit on the same matrix: time and memory
@@ -210,6 +210,10 @@ bench-durability: $(INSTALLED) ## What it costs to acknowledge events when Redis
 bench-quality: $(INSTALLED) ## Quality on published data against papers and trivial lists (DATA=the folder with the sets)
 	@$(RUN) benchmarks.bench_quality_static --data "$(DATA)"
 	@$(RUN) benchmarks.bench_quality_dated --data "$(DATA)"
+
+.PHONY: bench-gate
+bench-gate: $(INSTALLED) ## Thirty ways to spoil a model, each asking the gate: how many are promoted
+	@$(RUN) benchmarks.bench_gate
 
 .PHONY: bench-ablation
 bench-ablation: $(INSTALLED) ## What each source and behaviour is worth: the same training without it (DATA=the folder with the sets)
