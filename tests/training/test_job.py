@@ -197,7 +197,7 @@ def test_what_the_model_was_judged_by_is_kept_beside_it(artifact: Artifact) -> N
     assert backtest is not None
     assert len(backtest.customer_ids) == evaluation["customers_evaluated"]
     assert set(backtest.customer_ids) <= set(next(artifact.lists()).customer_ids)
-    assert backtest.lists.shape == (len(backtest.customer_ids), 50)
+    assert backtest.lists.shape == (len(backtest.customer_ids), SMALL.list_size)
 
 
 def test_the_evaluation_says_how_many_were_sampled(shop: Path, tmp_path: Path) -> None:
