@@ -20,12 +20,12 @@ from service.publisher import publish
 from service.store.catalog_store import apply_blocking
 from service.store.connection import RedisSettings, connect_blocking
 from service.store.embedded import EmbeddedRedis
+from service.store.exports import CATALOG_BATCH
 from service.store.generation_store import GenerationStore
 
 _LIST_LENGTH = 100
 _EVIDENCE = 16
 _NEIGHBORS = 20
-_BATCH = 2_000
 _CHUNK = 10_000
 
 
@@ -128,8 +128,8 @@ def catalog(items: int, offers: int, randomness: np.random.Generator) -> Iterato
         Item(item_id(number), f"Item number {number}", "category", Money(100 + number, "EUR"))
         for number in range(items)
     ]
-    for start in range(0, items, _BATCH):
-        yield CatalogChange(items=tuple(stored[start : start + _BATCH]))
+    for start in range(0, items, CATALOG_BATCH):
+        yield CatalogChange(items=tuple(stored[start : start + CATALOG_BATCH]))
     made = [
         Offer(
             f"offer-{number:06d}",
@@ -140,5 +140,5 @@ def catalog(items: int, offers: int, randomness: np.random.Generator) -> Iterato
         )
         for number in range(offers)
     ]
-    for start in range(0, offers, _BATCH):
-        yield CatalogChange(offers=tuple(made[start : start + _BATCH]))
+    for start in range(0, offers, CATALOG_BATCH):
+        yield CatalogChange(offers=tuple(made[start : start + CATALOG_BATCH]))

@@ -1,11 +1,14 @@
 """The catalogue: everything that a shop has to offer, as one immutable whole, and the changes that lead to the next."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
+from models.pace import Pace, unpaced
 from models.triggers import Trigger
 
 Record = TypeVar("Record")
@@ -78,22 +81,36 @@ class Catalog:
     experiments: Mapping[str, Experiment] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
 
-    def apply(self, change: CatalogChange) -> "Catalog":
-        """Give the catalogue after a change; its version is that of the change."""
+    def apply(self, *changes: CatalogChange, pace: Pace = unpaced) -> "Catalog":
+        """Give the catalogue after changes, in their order; its version is that of the last.
+
+        Each kind that they touch is copied once, however many they are.
+        """
+        if not changes:
+            return self
+        replaced = partial(_replaced, pace=pace)
         return Catalog(
-            version=change.version,
-            items=_replaced(self.items, change.items, change.deleted_item_ids, lambda item: item.item_id),
-            offers=_replaced(self.offers, change.offers, change.deleted_offer_ids, lambda offer: offer.offer_id),
-            placements=_replaced(
-                self.placements, change.placements, change.deleted_placements, lambda placement: placement.placement
+            version=changes[-1].version,
+            items=replaced(self.items, [(one.items, one.deleted_item_ids) for one in changes], attrgetter("item_id")),
+            offers=replaced(
+                self.offers, [(one.offers, one.deleted_offer_ids) for one in changes], attrgetter("offer_id")
             ),
-            audiences=_replaced(
-                self.audiences, change.audiences, change.deleted_audience_ids, lambda audience: audience.audience_id
+            placements=replaced(
+                self.placements, [(one.placements, one.deleted_placements) for one in changes], attrgetter("placement")
             ),
-            experiments=_replaced(
-                self.experiments, change.experiments, change.deleted_experiment_ids, lambda one: one.experiment_id
+            audiences=replaced(
+                self.audiences,
+                [(one.audiences, one.deleted_audience_ids) for one in changes],
+                attrgetter("audience_id"),
             ),
-            triggers=_replaced(self.triggers, change.triggers, change.deleted_triggers, lambda one: one.trigger),
+            experiments=replaced(
+                self.experiments,
+                [(one.experiments, one.deleted_experiment_ids) for one in changes],
+                attrgetter("experiment_id"),
+            ),
+            triggers=replaced(
+                self.triggers, [(one.triggers, one.deleted_triggers) for one in changes], attrgetter("trigger")
+            ),
         )
 
     def as_change(self) -> CatalogChange:
@@ -113,15 +130,21 @@ EMPTY_CATALOG = Catalog()
 
 
 def _replaced(
-    records: Mapping[str, Record], upserted: tuple[Record, ...], deleted: Iterable[str], id_of: Callable[[Record], str]
+    records: Mapping[str, Record],
+    steps: Sequence[tuple[tuple[Record, ...], tuple[str, ...]]],
+    id_of: Callable[[Record], str],
+    pace: Pace,
 ) -> Mapping[str, Record]:
-    if not upserted and not deleted:
+    """Give the records after ``steps`` of upserted records and deleted ids; the same object when nothing changes."""
+    if not any(upserted or deleted for upserted, deleted in steps):
         return records
     replaced = dict(records)
-    for id_ in deleted:
-        replaced.pop(id_, None)
-    for record in upserted:
-        replaced[id_of(record)] = record
+    for upserted, deleted in steps:
+        for id_ in deleted:
+            replaced.pop(id_, None)
+        for record in upserted:
+            replaced[id_of(record)] = record
+        pace()
     return replaced
 
 

@@ -5,6 +5,7 @@ Which engine carries the calls is decided elsewhere; the parts do not know it.
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ from service.store.store import Store
 
 LOCAL_IDENTITY = "local"
 _FACTS_TIMEOUT = 2.0
+_SWITCH_INTERVAL = 0.0005
+"""Seconds that the event loop waits for a thread that computes; it asks several times in every answer."""
 _PROBE_PATIENCE = 2  # read timeouts that a lost Redis gets to answer a probe
 
 
@@ -90,6 +93,7 @@ async def running(settings: Settings, redis_url: str, read_pace: float = PACE_SE
     ``read_pace`` is the least time, in seconds, between two reads of customers, as the engine hands calls over.
     """
     log = structlog.get_logger("dangol")
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     async with _opened(redis_settings(settings, redis_url), event_log_settings(settings), read_pace) as store:
         with ThreadPoolExecutor(1, thread_name_prefix="snapshot") as executor:
             parts = _compose(settings, store, executor)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.offers import Audience, Item, Offer, OfferStatus
+from models.pace import Pace, unpaced
 from models.terms import CapEvent
 from service.decision.indexed_offer import IndexedOffer, work_out
 from service.decision.item_facts import ItemFacts
@@ -76,6 +77,10 @@ class OfferIndex:
         place = int(np.searchsorted(self._boundaries, now, side="right"))
         self._since = float(self._boundaries[place - 1]) if place else -_FOREVER
         self._until = float(self._boundaries[place]) if place < len(self._boundaries) else _FOREVER
+
+    def remembered(self) -> list[tuple[Pairing, ...]]:
+        """Give what views remember of items, while other threads may ask them."""
+        return [pairings for view in [*self._views.values()] for pairings in [*view.values()]]
 
     def get(self, offer_id: str) -> IndexedOffer | None:
         """Give an indexed offer by id, fallbacks included."""
@@ -218,6 +223,7 @@ def index_offers(
     popularity: NDArray[np.float32],
     now: float,
     previous: OfferIndex | None,
+    pace: Pace = unpaced,
 ) -> OfferIndex:
     """Index the live offers that have not ended at ``now`` (seconds since 1970), taking over what ``previous`` knows.
 
@@ -235,6 +241,7 @@ def index_offers(
             entry = work_out(offer, slots, popularity, facts)
         if entry.end > now:
             indexed.append(entry)
+        pace()
     indexed.sort(key=lambda entry: (-entry.offer.priority, entry.offer.offer_id))
     return OfferIndex(indexed, len(slots), facts)
 

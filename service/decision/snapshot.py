@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from models.catalog import Catalog
 from models.item_model import ItemModel
 from models.offers import Placement
+from models.pace import Pace, unpaced
 from service.decision.experiments import RunningExperiments, index_experiments
 from service.decision.offer_index import OfferIndex, index_offers
 from service.decision.slots import Slots
@@ -76,24 +78,48 @@ class Snapshot:
         """Tell whether the shop has an item."""
         return self.offers.facts.shows(slot)
 
+    def leftovers(self, successor: "Snapshot") -> list[object]:
+        """Give the many small things that a successor may do without.
+
+        Whoever keeps them until the snapshot is gone decides how many of them are freed at once.
+        """
+        things: list[object] = []
+        if successor.catalog.items is not self.catalog.items:
+            things += self.catalog.items.values()
+        if successor.offers is not self.offers:
+            things += self.catalog.offers.values()
+            for one in (self, *self.held.values()):
+                things += one.offers.remembered()
+        return things
+
 
 def build_snapshot(
-    catalog: Catalog, model: ServedModel, now: float, previous: Snapshot | None, held: Iterable[ServedModel] = ()
+    catalog: Catalog,
+    model: ServedModel,
+    now: float,
+    previous: Snapshot | None,
+    held: Iterable[ServedModel] = (),
+    pace: Pace = unpaced,
 ) -> Snapshot:
     """Index a catalogue against a model, and against each of those that are held.
 
     Pure apart from its cost, which is proportional to what changed since ``previous`` plus one counting sort over
     all (offer, item) pairs: run it off the event loop.
     """
+    index = partial(index_offers, popularity=model.items.popularity, now=now, pace=pace)
     same_model = previous is not None and previous.model is model
     if previous is not None and same_model:
         slots = previous.slots
         offers = previous.offers
         if catalog.offers is not previous.catalog.offers or catalog.items is not previous.catalog.items:
-            offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, previous.offers)
+            offers = index_offers(
+                catalog.offers, catalog.items, slots, model.items.popularity, now, previous.offers, pace
+            )
     else:
         slots = Slots(model.items.vocabulary)
-        offers = index_offers(catalog.offers, catalog.items, slots, model.items.popularity, now, None)
+        offers = index(catalog.offers, catalog.items, slots, previous=None)
     known = previous.held if previous is not None else {}
-    others = {one.model_version: build_snapshot(catalog, one, now, known.get(one.model_version)) for one in held}
+    others = {
+        one.model_version: build_snapshot(catalog, one, now, known.get(one.model_version), pace=pace) for one in held
+    }
     return Snapshot(catalog, model, slots, offers, index_experiments(catalog.experiments), others)

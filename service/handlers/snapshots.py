@@ -1,11 +1,14 @@
 """Keeps what requests are answered from: polls Redis, builds aside, swaps; a failure keeps the last good one."""
 
 import asyncio
+import contextlib
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -14,8 +17,9 @@ from models.counters import NO_CAPS, OfferCaps
 from models.errors import DangolError, NotFoundError, UnavailableError
 from models.experiments import models_of
 from models.offers import Offer
+from models.pace import Pace, Turns, unpaced
 from models.terms import Budget
-from service.decision.snapshot import Snapshot, build_snapshot
+from service.decision.snapshot import ServedModel, Snapshot, build_snapshot
 from service.handlers.held_models import HeldModels, served_model
 from service.store.catalog_store import CatalogStore
 from service.store.generation_record import GenerationRecord
@@ -23,6 +27,12 @@ from service.store.model_store import ModelStore
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 """What a call leaves is freed by counting references; looking for cycles after every 700 objects finds next to none."""
+_MANY_OBJECTS = 10_000
+"""To walk over fewer than these takes a millisecond or so."""
+_AT_ONCE = 64
+"""Things of an old snapshot that are freed before the pace is asked."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class Snapshots:
         self._budgets: tuple[Mapping[str, Offer], Mapping[str, Budget]] = ({}, {})
         self._caps: tuple[Mapping[str, Offer], OfferCaps] = ({}, NO_CAPS)
         self._snapshot: Snapshot | None = None
+        self._leftovers: list[object] = []
         self._record: GenerationRecord | None = None
         self._keeps_records = False
         self._confirmed = time.monotonic()
@@ -171,50 +182,78 @@ class Snapshots:
 
     async def _refresh(self) -> None:
         tenant = self._settings.tenant
+        await self._let_go()
         heads = await self._models.heads(tenant)
         record = heads.pointer
         self._keeps_records = self._keeps_records or heads.keeps_records
         if record is None and self._record is not None:
             # A shop that was served does not lose its model by itself: Redis was emptied, and its catalogue with it.
             raise UnavailableError("redis names no generation any more")
-        catalog = self._catalog
-        if heads.catalog_version != catalog.version:
-            catalog = await self._news_of_catalog(tenant)
-        model = self._snapshot.model if self._snapshot is not None else None
-        if record is not None and (self._record is None or record.generation != self._record.generation):
-            items = await self._models.load_items(tenant, record)
-            vocabulary = items.vocabulary.sharing(catalog.items)
-            model = served_model(record, replace(items, vocabulary=vocabulary))
-        versions = models_of(catalog.experiments.values()) - {record.model_version if record is not None else ""}
-        await self._held.refresh(tenant, versions)
-        previous, held = self._snapshot, self._held.models
-        if model is not None and (previous is None or not previous.is_of(catalog, model, held)):
-            loop = asyncio.get_running_loop()
-            self._snapshot = await loop.run_in_executor(
-                self._executor, build_snapshot, catalog, model, time.time(), previous, held
-            )
-            # Hundreds of thousands of objects that live long and hold no cycles: the collector need not walk them
-            # again and again while calls wait. Counting references still frees them.
-            gc.freeze()
-            gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+        # Before the first snapshot nobody is answered who could be held up.
+        pace = unpaced if self._snapshot is None else Turns()
+        catalog, model = self._catalog, self._snapshot.model if self._snapshot is not None else None
+        with _no_collections():
+            if heads.catalog_version != catalog.version:
+                catalog = await self._catalogs.follow(tenant, catalog, pace)
+            if record is not None and not self._serves(record):
+                items = await self._models.load_items(tenant, record)
+                vocabulary = await self._on_thread(partial(items.vocabulary.sharing, catalog.items))
+                model = served_model(record, replace(items, vocabulary=vocabulary))
+            versions = models_of(catalog.experiments.values()) - {record.model_version if record is not None else ""}
+            await self._held.refresh(tenant, versions)
+            if model is not None:
+                await self._build(catalog, model, pace)
         self._catalog = catalog
         if record is not None:
-            if self._record is None or record.generation != self._record.generation:
+            if not self._serves(record):
                 self._log.info("serving", generation=record.generation, model_version=record.model_version)
             self._record = record
             self._confirmed = time.monotonic()
 
-    async def _news_of_catalog(self, tenant: str) -> Catalog:
-        catalog = self._catalog
-        if catalog is EMPTY_CATALOG:
-            return await self._catalogs.load(tenant)
-        changes = await self._catalogs.changes_since(tenant, catalog.version)
-        if changes is None:
-            return await self._catalogs.load(tenant)
-        for change in changes:
-            catalog = catalog.apply(change)
-        return catalog
+    def _serves(self, record: GenerationRecord) -> bool:
+        return self._record is not None and self._record.generation == record.generation
+
+    async def _build(self, catalog: Catalog, model: ServedModel, pace: Pace) -> None:
+        """Put a snapshot of a catalogue and the models in the place of the one before, unless that is of these."""
+        previous, held = self._snapshot, self._held.models
+        if previous is not None and previous.is_of(catalog, model, held):
+            return
+        build = partial(build_snapshot, catalog, model, time.time(), previous, held, pace)
+        self._snapshot = current = await self._on_thread(build)
+        if previous is not None:
+            self._leftovers = await self._on_thread(partial(previous.leftovers, current))
+
+    async def _let_go(self) -> None:
+        """Let what only the snapshot before the current one held go in turns: all at once it would hold calls up."""
+        if self._leftovers:
+            leftovers, self._leftovers = self._leftovers, []
+            await self._on_thread(partial(_empty, leftovers, Turns()))
+
+    async def _on_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _check(self, tenant: str) -> None:
         if tenant != self._settings.tenant:
             raise NotFoundError("this server serves another tenant")
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Keep the collector from what is made meanwhile, if that is much: it lives long and holds no cycles.
+
+    Walking over hundreds of thousands of objects would hold calls up, again and again. Counting references frees them.
+    """
+    gc.disable()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    try:
+        yield
+    finally:
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
+        gc.enable()
+
+
+def _empty(leftovers: list[object], pace: Pace) -> None:
+    while leftovers:
+        del leftovers[-_AT_ONCE:]
+        pace()

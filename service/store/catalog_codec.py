@@ -12,6 +12,7 @@ from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
 from models.experiments import Experiment
 from models.offers import Audience, Item, Offer, Placement
+from models.pace import Pace, unpaced
 from models.triggers import Trigger
 from service.store.event_codec import decode_money, encode_money
 from service.store.experiment_codec import decode_experiment, encode_experiment
@@ -81,7 +82,7 @@ def encode_change(change: CatalogChange) -> bytes:
     )
 
 
-def decode_change(batch: bytes, version: int) -> CatalogChange:
+def decode_change(batch: bytes, version: int, pace: Pace = unpaced) -> CatalogChange:
     """Read a batch. InvalidInputError when it is not one."""
     stored: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     deleted: dict[str, list[str]] = {kind: [] for kind in KINDS}
@@ -90,6 +91,7 @@ def decode_change(batch: bytes, version: int) -> CatalogChange:
             deleted[kind].append(id_)
         else:
             stored[kind].append(decode_record(kind, id_, content))
+            pace()
     return CatalogChange(
         items=tuple(stored["items"]),
         offers=tuple(stored["offers"]),

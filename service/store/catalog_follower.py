@@ -56,9 +56,7 @@ class CatalogFollower:
             return catalog if self._version() == catalog.version else None
         if version_at(entries[0]) != catalog.version + 1:
             return None
-        for change in decode_changes(entries):
-            catalog = catalog.apply(change)
-        return catalog
+        return catalog.apply(*decode_changes(entries))
 
     def _version(self) -> int:
         with reaching_redis():

@@ -1,13 +1,15 @@
 """The catalogue in Redis: one hash for each kind of record, a version, and a bounded stream of changes."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from models.catalog import Catalog, CatalogChange
+from models.catalog import EMPTY_CATALOG, Catalog, CatalogChange
 from models.errors import ConflictError, UnavailableError
 from models.offers import Placement
+from models.pace import Pace, unpaced
 from service.store import functions
 from service.store.catalog_codec import (
     ETAG_LENGTH,
@@ -29,13 +31,14 @@ MAXIMAL_CHANGES_BYTES = 16 * 1024 * 1024
 SCAN_COUNTS = {"items": 500, "offers": 50, "placements": 500, "audiences": 5, "experiments": 100, "triggers": 100}
 """Records read at a time: an audience or an offer can be a megabyte."""
 LOAD_ATTEMPTS = 5
-YIELD_EVERY = 256
-"""Records decoded before the event loop gets a turn."""
+CHANGES_AT_ONCE = 16
+"""Batches of changes read at a time: one can be a few megabytes."""
 
 KEPT_VERSIONS = 20
 """How many versions of each placement are kept; functions.lua says the same."""
 
-_Entry = tuple[bytes, dict[bytes, bytes]]
+Entry = tuple[bytes, dict[bytes, bytes]]
+"""Of the stream of changes: its id, and the batch under ``batch``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,17 @@ class CatalogStore:
         with reaching_redis():
             return int(await self._client.execute_command("GET", MetaKeys(tenant).catalog_version) or 0)
 
-    async def load(self, tenant: str) -> Catalog:
+    async def follow(self, tenant: str, catalog: Catalog, pace: Pace = unpaced) -> Catalog:
+        """Give the catalogue as it is now, by what changed since ``catalog`` if that is still known. UnavailableError.
+
+        What is long about it runs on a thread, at a pace.
+        """
+        changes = None if catalog is EMPTY_CATALOG else await self.changes_since(tenant, catalog.version, pace)
+        if changes is None:
+            return await self.load(tenant, pace)
+        return await asyncio.to_thread(partial(catalog.apply, *changes, pace=pace))
+
+    async def load(self, tenant: str, pace: Pace = unpaced) -> Catalog:
         """Load everything, as it is at one version, in small steps that hold nobody up. UnavailableError.
 
         The records are read while others may change them; the changes made meanwhile are applied on top, in order,
@@ -77,23 +90,31 @@ class CatalogStore:
         """
         for _ in range(LOAD_ATTEMPTS):
             version = await self.version(tenant)
-            catalog = assemble(await self._scan(tenant), version)
-            changes = await self.changes_since(tenant, version)
+            catalog = await asyncio.to_thread(assemble, await self._scan(tenant, pace), version)
+            changes = await self.changes_since(tenant, version, pace)
             if changes is not None:
-                for change in changes:
-                    catalog = catalog.apply(change)
-                return catalog
+                return await asyncio.to_thread(partial(catalog.apply, *changes, pace=pace))
         raise UnavailableError("the catalogue changes faster than it can be read")
 
-    async def changes_since(self, tenant: str, version: int) -> list[CatalogChange] | None:
+    async def changes_since(self, tenant: str, version: int, pace: Pace = unpaced) -> list[CatalogChange] | None:
         """Give the changes that lead on from a version, in order; None when some are gone already: load again."""
-        name = MetaKeys(tenant).catalog_changes
-        with reaching_redis():
-            entries = await self._client.execute_command("XRANGE", name, f"{version + 1}-0", "+")
-        if entries:
-            # Looked at before they are read: those that lead nowhere may be the whole catalogue over again.
-            return await asyncio.to_thread(decode_changes, entries) if version_at(entries[0]) == version + 1 else None
-        return [] if await self.version(tenant) == version else None
+        entries = await self._entries_after(tenant, version)
+        if not entries:
+            return [] if await self.version(tenant) == version else None
+        # The stream may have been trimmed before it was read, and between two pages.
+        if version_at(entries[-1]) != version + len(entries):
+            return None
+        return await asyncio.to_thread(decode_changes, entries, pace)
+
+    async def _entries_after(self, tenant: str, version: int) -> list[Entry]:
+        name, entries = MetaKeys(tenant).catalog_changes, list[Entry]()
+        while True:
+            after = version_at(entries[-1]) if entries else version
+            with reaching_redis():
+                page = await self._client.execute_command("XRANGE", name, f"({after}-0", "+", "COUNT", CHANGES_AT_ONCE)
+            entries += page
+            if len(page) < CHANGES_AT_ONCE:
+                return entries
 
     async def placement_versions(self, tenant: str, placement: str) -> list[PlacementVersion]:
         """List what was stored under the name of a placement, newest first, at most KEPT_VERSIONS. UnavailableError."""
@@ -109,20 +130,26 @@ class CatalogStore:
             if content is not None
         ]
 
-    async def _scan(self, tenant: str) -> list[Record]:
+    async def _scan(self, tenant: str, pace: Pace) -> list[Record]:
         records: list[Record] = []
         for kind in KINDS:
             name, cursor = MetaKeys(tenant).catalog_records(kind), 0
             while True:
                 with reaching_redis():
                     cursor, page = await self._client.execute_command("HSCAN", name, cursor, "COUNT", SCAN_COUNTS[kind])
-                for id_, content in page.items():
-                    records.append(decode_record(kind, id_.decode(), content))
-                    if len(records) % YIELD_EVERY == 0:
-                        await asyncio.sleep(0)
+                records += await asyncio.to_thread(_decoded, kind, page, pace)
                 if cursor == 0:
                     break
         return records
+
+
+def _decoded(kind: str, page: Mapping[bytes, bytes], pace: Pace) -> list[Record]:
+    """Read what a scan found."""
+    records = []
+    for id_, content in page.items():
+        records.append(decode_record(kind, id_.decode(), content))
+        pace()
+    return records
 
 
 def _version_of(placement: str, number: int, content: bytes) -> PlacementVersion:
@@ -133,12 +160,12 @@ def _version_of(placement: str, number: int, content: bytes) -> PlacementVersion
     )
 
 
-def decode_changes(entries: Sequence[_Entry]) -> list[CatalogChange]:
+def decode_changes(entries: Iterable[Entry], pace: Pace = unpaced) -> list[CatalogChange]:
     """Read entries of the stream of changes."""
-    return [decode_change(entry[1][b"batch"], version_at(entry)) for entry in entries]
+    return [decode_change(entry[1][b"batch"], version_at(entry), pace) for entry in entries]
 
 
-def version_at(entry: _Entry) -> int:
+def version_at(entry: Entry) -> int:
     """Give the version of the catalogue that an entry of the stream of changes leads to."""
     return int(entry[0].partition(b"-")[0])
 

@@ -251,6 +251,14 @@ local function swap(keys, args)
   return 1
 end
 
+-- Stores records of one kind that wait for it: ids and records in turn. One command for many takes a third less.
+local MOST_WAITING = 500
+local function store_waiting(keys, waiting)
+  if #waiting > 0 then
+    redis.call('HSET', keys[5 + waiting.kind], unpack(waiting))
+  end
+end
+
 -- Applies one batch to the catalogue and appends it to the stream of changes, if every record that the caller expects
 -- in a certain state still is in it.
 -- keys: version, stream of changes, its size in bytes, versions of placements, hash of kind 0, hash of kind 1, ...
@@ -265,22 +273,28 @@ local function apply_catalog(keys, args)
     end
   end
   local batch = args[1]
-  local position = 1
+  local position, waiting = 1, {kind = 0}
   while position <= #batch do
     local kind, stored, id_size, value_size = struct.unpack('<BBHI4', batch, position)
     local id_end = position + 8 + id_size
     local id = string.sub(batch, position + 8, id_end - 1)
     local record = string.sub(batch, id_end, id_end + value_size - 1)
+    if stored == 0 or kind ~= waiting.kind or kind == PLACEMENTS or #waiting >= MOST_WAITING then
+      store_waiting(keys, waiting)
+      waiting = {kind = kind}
+    end
     if kind == PLACEMENTS and (redis.call('HGET', keys[5 + kind], id) or '') ~= record then
       keep_version(keys[4], id, record)
     end
     if stored == 1 then
-      redis.call('HSET', keys[5 + kind], id, record)
+      table.insert(waiting, id)
+      table.insert(waiting, record)
     else
       redis.call('HDEL', keys[5 + kind], id)
     end
     position = id_end + value_size
   end
+  store_waiting(keys, waiting)
   redis.call('SET', keys[1], args[4], 'NX')
   local version = redis.call('INCR', keys[1])
   redis.call('XADD', keys[2], version .. '-0', 'batch', batch)

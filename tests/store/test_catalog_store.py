@@ -60,6 +60,36 @@ async def test_following_the_changes_ends_where_loading_ends(store: CatalogStore
     assert set(catalog.items) == {"apple"}
 
 
+async def test_whoever_follows_ends_where_loading_ends_however_far_behind(
+    connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_store, "MAXIMAL_CHANGES", 20)
+    store, followed = CatalogStore(connection), Catalog()
+    for count in (1, 17, 30):
+        for number in range(count):
+            await store.apply(TENANT, CatalogChange(items=(Item(f"item-{number}", f"{count}"),)), 5)
+        followed = await store.follow(TENANT, followed)
+        assert followed == await store.load(TENANT)
+    assert await store.follow(TENANT, followed) is followed
+
+
+async def test_a_batch_of_all_kinds_is_applied_in_its_order(store: CatalogStore) -> None:
+    await store.apply(TENANT, CatalogChange(items=(Item("old"), Item("both", "before"))), 5)
+    change = CatalogChange(
+        items=(*(Item(f"item-{number}") for number in range(600)), Item("both", "first"), Item("both", "after")),
+        offers=tuple(Offer(f"offer-{number}", ("apple",)) for number in range(300)),
+        placements=(Placement("home", 3), Placement("home", 4)),
+        deleted_item_ids=("old", "both"),
+    )
+    await store.apply(TENANT, change, 5)
+    loaded = await store.load(TENANT)
+    assert set(loaded.items) == {f"item-{number}" for number in range(600)} | {"both"}
+    assert loaded.items["both"].title == "after"
+    assert len(loaded.offers) == 300
+    versions = [one.placement for one in await store.placement_versions(TENANT, "home")]
+    assert [placement.size for placement in versions if placement is not None] == [4, 3]
+
+
 async def test_versions_ascend_one_by_one(store: CatalogStore) -> None:
     first = await store.apply(TENANT, SHOP, 5)
     assert [await store.apply(TENANT, SHOP, 5) for _ in range(3)] == [first + 1, first + 2, first + 3]

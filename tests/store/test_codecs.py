@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies
 
 from models.candidates import CANDIDATE, CandidateTable
-from models.catalog import CatalogChange
+from models.catalog import Catalog, CatalogChange
 from models.errors import InvalidInputError
 from models.events import Event
 from models.profile import EMPTY_PROFILE, MAXIMAL_PROFILE_EVENTS, ProfileEvent
@@ -162,6 +162,16 @@ def test_applying_a_change_is_deleting_and_then_storing(before: CatalogChange, c
     kept = [item for item in before.items if item.item_id not in change.deleted_item_ids]
     assert dict(after.items) == dict(assemble([*kept, *change.items], 0).items)
     assert dict(catalog.items) == dict(assemble(before.items, 0).items)
+
+
+@given(before=samples.changes, changes=strategies.lists(samples.changes, max_size=3))
+def test_applying_changes_at_once_is_applying_one_after_the_other(
+    before: CatalogChange, changes: list[CatalogChange]
+) -> None:
+    catalog = stepwise = Catalog().apply(before)
+    for change in changes:
+        stepwise = stepwise.apply(change)
+    assert catalog.apply(*changes) == stepwise
 
 
 def test_a_shard_never_moves() -> None:
