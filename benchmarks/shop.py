@@ -123,10 +123,11 @@ def _table(numbers: range, items: int, randomness: np.random.Generator) -> Candi
 
 
 def catalog(items: int, offers: int, randomness: np.random.Generator) -> Iterator[CatalogChange]:
-    """Give all items, then offers on 5 of them each, in batches."""
+    """Give all items, with random prices, then offers on 5 of them each, in batches."""
+    prices = randomness.integers(100, 10_000, items).tolist()
     stored = [
-        Item(item_id(number), f"Item number {number}", "category", Money(100 + number, "EUR"))
-        for number in range(items)
+        Item(item_id(number), f"Item number {number}", "category", Money(price, "EUR"))
+        for number, price in enumerate(prices)
     ]
     for start in range(0, items, CATALOG_BATCH):
         yield CatalogChange(items=tuple(stored[start : start + CATALOG_BATCH]))

@@ -84,7 +84,8 @@ class Catalog:
     def apply(self, *changes: CatalogChange, pace: Pace = unpaced) -> "Catalog":
         """Give the catalogue after changes, in their order; its version is that of the last.
 
-        Each kind that they touch is copied once, however many they are.
+        Each kind that they touch is copied once, however many they are. A record that is stored as it was stays the
+        same object.
         """
         if not changes:
             return self
@@ -143,7 +144,9 @@ def _replaced(
         for id_ in deleted:
             replaced.pop(id_, None)
         for record in upserted:
-            replaced[id_of(record)] = record
+            id_ = id_of(record)
+            if replaced.get(id_) != record:
+                replaced[id_] = record
         pace()
     return replaced
 

@@ -27,8 +27,9 @@ class Turnover:
         self._connection = connection
 
     def begin(self, delay: float) -> None:
-        """Begin in ``delay`` seconds."""
+        """Begin in ``delay`` seconds, once what is to be stored is made."""
         self._connection.send(delay)
+        self._connection.recv()
 
     def end(self) -> float:
         """Wait for the end, and give the seconds that it took."""
@@ -43,7 +44,6 @@ def turnover(registry: Path, redis_url: str, items: int, offers: int) -> Iterato
     process = context.Process(target=_serve, args=(str(registry), redis_url, items, offers, there))
     process.start()
     try:
-        here.recv()
         yield Turnover(here)
     finally:
         process.terminate()
@@ -53,10 +53,12 @@ def turnover(registry: Path, redis_url: str, items: int, offers: int) -> Iterato
 def _serve(registry: str, redis_url: str, items: int, offers: int, connection: "Connection[float, float]") -> None:
     models = Registry(Path(registry))
     with connect_blocking(RedisSettings(redis_url)) as redis:
-        connection.send(0.0)
         while True:
-            time.sleep(connection.recv())
+            delay = connection.recv()
+            # Made before the load begins: a shop's own system has them.
             changes = list(catalog(items, offers, np.random.default_rng(time.monotonic_ns())))
+            connection.send(0.0)
+            time.sleep(delay)
             begin = time.monotonic()
             publish(models, models.versions()[0], GenerationStore(redis), _TENANT, SilentProgress())
             for change in changes:

@@ -30,6 +30,10 @@ class ItemFacts:
         """Tell whether these are the very items that the facts are about."""
         return self._items is items
 
+    def slot_of(self, item_id: str) -> int | None:
+        """Give the slot of an item, None when it has none."""
+        return self._slots.find(item_id)
+
     def at(self, slot: int) -> Item | None:
         """Give the item of a slot, None when the catalogue lacks it."""
         return self._items.get(self._slots.ids[slot])
@@ -55,6 +59,10 @@ class ItemFacts:
     def shows(self, slot: int) -> bool:
         """Tell whether the shop has an item: a catalogue with items decides, an empty one leaves it to the model."""
         return self._slots.ids[slot] in self._items if self._items else slot < self._slots.row_count
+
+    def agrees(self, other: "ItemFacts", slot: int) -> bool:
+        """Tell whether an item is what it is to other facts with the same slots."""
+        return self.at(slot) is other.at(slot) and self.shows(slot) == other.shows(slot)
 
     def covered(self, item_filter: ItemFilter, condition: Condition | None = None) -> NDArray[np.uint32]:
         """Give the slots of the most popular items that a filter covers, best first, shape (at most 64,).

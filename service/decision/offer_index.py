@@ -22,6 +22,7 @@ _REMEMBERED_OFFERS = 64  # an item with more offers than this is looked up anew 
 _REMEMBERED_VIEWS = 32
 _REMEMBERED_PAIRINGS = 200_000  # of all views together
 _ORDINAL_BITS = 32
+_PUT_TOGETHER = 10_000  # items of a view, before a change of the catalogue comes into force
 
 
 class OfferIndex:
@@ -55,13 +56,16 @@ class OfferIndex:
     def __len__(self) -> int:
         return len(self._offers)
 
+    def __iter__(self) -> Iterator[IndexedOffer]:
+        return iter(self._offers)
+
     def view(self, placement: str, channel: str, now: float, *, plain_items: bool = True) -> "OfferView":
         """Give what a placement and a channel (empty: any) may show at ``now``, in seconds since 1970.
 
         ``plain_items`` says whether items may stand without an offer. Views are remembered until an offer begins or
         ends.
         """
-        if not self._since <= now < self._until or self.remembered_pairings > _REMEMBERED_PAIRINGS:
+        if not self.holds_at(now) or self.remembered_pairings > _REMEMBERED_PAIRINGS:
             self._begin_views(now)
         key = (placement, channel, plain_items)
         view = self._views.get(key)
@@ -78,9 +82,42 @@ class OfferIndex:
         self._since = float(self._boundaries[place - 1]) if place else -_FOREVER
         self._until = float(self._boundaries[place]) if place < len(self._boundaries) else _FOREVER
 
+    def take_over(self, previous: "OfferIndex", now: float, pace: Pace, *, same_slots: bool) -> None:
+        """Remember what the previous index remembered of items, as it is from ``now`` on.
+
+        Otherwise all of it would have to be put together again at once, while calls wait. What did not change is the
+        same object as before; of the rest as much is put together as does not delay the change for long.
+        """
+        touched = self._touched_since(previous) if same_slots and previous.holds_at(now) else None
+        left = _PUT_TOGETHER if same_slots else _REMEMBERED_PAIRINGS
+        for old in previous.views():
+            view = self.view(old.placement, old.channel, now, plain_items=old.plain_items)
+            for slot, pairings in dict(old).items():
+                if touched is not None and slot not in touched and self.facts.agrees(previous.facts, slot):
+                    view.keep(slot, pairings)
+                elif left > 0 and (found := self.facts.slot_of(previous.facts.id_of(slot))) is not None:
+                    view.put_together(found, pairings)
+                    left -= 1
+                pace()
+
+    def _touched_since(self, previous: "OfferIndex") -> set[int] | None:
+        """Give the slots that offers came to or went from; None when what offers name does not tell."""
+        changed = set(self).symmetric_difference(previous)
+        if any(indexed.offer.item_filter is not None for indexed in changed):
+            return None
+        return {slot for indexed in changed for slot in indexed.item_slots.tolist()}
+
+    def views(self) -> list["OfferView"]:
+        """Give the views that are remembered, while other threads may ask for more."""
+        return [*self._views.values()]
+
     def remembered(self) -> list[tuple[Pairing, ...]]:
         """Give what views remember of items, while other threads may ask them."""
-        return [pairings for view in [*self._views.values()] for pairings in [*view.values()]]
+        return [pairings for view in self.views() for pairings in [*view.values()]]
+
+    def holds_at(self, now: float) -> bool:
+        """Tell whether no offer began or ended between the time of the views and ``now``."""
+        return self._since <= now < self._until
 
     def get(self, offer_id: str) -> IndexedOffer | None:
         """Give an indexed offer by id, fallbacks included."""
@@ -139,17 +176,17 @@ class OfferView(dict[int, tuple[Pairing, ...]]):
 
     def __init__(self, index: OfferIndex, placement: str, channel: str, now: float, *, plain_items: bool) -> None:
         super().__init__()
+        self.placement = placement
+        self.channel = channel
+        self.plain_items = plain_items
         self._index = index
-        self._placement = placement
-        self._channel = channel
         self._now = now
-        self._plain_items = plain_items
         self._after: dict[int, tuple[Pairing, ...]] = {}
 
     def admits(self, indexed: IndexedOffer) -> bool:
         """Tell whether an offer may be shown on the placement and the channel."""
-        return (not indexed.placements or self._placement in indexed.placements) and (
-            not self._channel or not indexed.channels or self._channel in indexed.channels
+        return (not indexed.placements or self.placement in indexed.placements) and (
+            not self.channel or not indexed.channels or self.channel in indexed.channels
         )
 
     def after(self, slot: int) -> Iterable[Pairing]:
@@ -163,6 +200,17 @@ class OfferView(dict[int, tuple[Pairing, ...]]):
         remembered = self._after[slot] = tuple(pairings)
         self._index.remembered_pairings += len(remembered)
         return remembered
+
+    def keep(self, slot: int, pairings: tuple[Pairing, ...]) -> None:
+        """Remember what another view, of the same terms, gave of an item that is as it was."""
+        self[slot] = pairings
+        self._index.remembered_pairings += 1 + len(pairings)
+
+    def put_together(self, slot: int, before: tuple[Pairing, ...]) -> None:
+        """Remember what the view gives of an item, with what was made of the same pairings before."""
+        for pairing, old in zip(self[slot], before, strict=False):
+            if pairing.item is old.item and pairing.offer is old.offer and pairing.item_id == old.item_id:
+                pairing.encoded = old.encoded
 
     def __missing__(self, slot: int) -> tuple[Pairing, ...]:
         first = []
@@ -184,7 +232,7 @@ class OfferView(dict[int, tuple[Pairing, ...]]):
         for indexed in found:
             if indexed.start <= self._now < indexed.end and self.admits(indexed):
                 yield Pairing.on(item_id, item, indexed)
-        if self._plain_items:
+        if self.plain_items:
             yield Pairing.alone(item_id, item)
 
 

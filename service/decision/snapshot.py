@@ -118,6 +118,8 @@ def build_snapshot(
     else:
         slots = Slots(model.items.vocabulary)
         offers = index(catalog.offers, catalog.items, slots, previous=None)
+    if previous is not None and offers is not previous.offers:
+        offers.take_over(previous.offers, now, pace, same_slots=same_model)
     known = previous.held if previous is not None else {}
     others = {
         one.model_version: build_snapshot(catalog, one, now, known.get(one.model_version), pace=pace) for one in held

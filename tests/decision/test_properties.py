@@ -127,6 +127,27 @@ def test_scores_never_rise_unless_a_policy_says_so_and_no_slate_is_too_long(
 @given(before=CATALOGS, after=CATALOGS, query=QUERIES, who=CUSTOMERS)
 def test_a_patched_snapshot_answers_as_a_new_one(before: Catalog, after: Catalog, query: Query, who: Customer) -> None:
     first = snapshot(MODEL, before)
+    decide(first, query, who)
+    afresh = build_snapshot(after, first.model, NOW.timestamp(), None)
+    for model in (first.model, replace(first.model, generation=first.model.generation + 1)):
+        patched = build_snapshot(after, model, NOW.timestamp(), first)
+        assert decide(patched, query, who) == decide(afresh, query, who)
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=CATALOGS, change=CATALOGS, query=QUERIES, who=CUSTOMERS)
+def test_what_a_patched_snapshot_remembers_is_what_a_new_one_would_find(
+    before: Catalog, change: Catalog, query: Query, who: Customer
+) -> None:
+    first = snapshot(MODEL, before)
+    decide(first, query, who)
+    after = before.apply(change.as_change())
     patched = build_snapshot(after, first.model, NOW.timestamp(), first)
     afresh = build_snapshot(after, first.model, NOW.timestamp(), None)
-    assert decide(patched, query, who) == decide(afresh, query, who)
+    for view in patched.offers.views():
+        new = afresh.offers.view(view.placement, view.channel, NOW.timestamp(), plain_items=view.plain_items)
+        for slot, pairings in view.items():
+            found = afresh.slots.find(patched.slots.ids[slot])
+            assert found is not None
+            assert pairings == new[found]
+            assert [one.item for one in pairings] == [one.item for one in new[found]]
