@@ -65,14 +65,15 @@ class OfferIndex:
         ``plain_items`` says whether items may stand without an offer. Views are remembered until an offer begins or
         ends.
         """
-        if not self.holds_at(now) or self.remembered_pairings > _REMEMBERED_PAIRINGS:
+        if not self._since <= now < self._until or self.remembered_pairings > _REMEMBERED_PAIRINGS:
             self._begin_views(now)
         key = (placement, channel, plain_items)
         view = self._views.get(key)
         if view is None:
             if len(self._views) >= _REMEMBERED_VIEWS:
                 self._begin_views(now)
-            view = self._views[key] = OfferView(self, placement, channel, now, plain_items=plain_items)
+            view = OfferView(self, placement, channel, now, self._until, plain_items=plain_items)
+            self._views[key] = view
         return view
 
     def _begin_views(self, now: float) -> None:
@@ -88,12 +89,13 @@ class OfferIndex:
         Otherwise all of it would have to be put together again at once, while calls wait. What did not change is the
         same object as before; of the rest as much is put together as does not delay the change for long.
         """
-        touched = self._touched_since(previous) if same_slots and previous.holds_at(now) else None
+        touched = self._touched_since(previous) if same_slots else None
         left = _PUT_TOGETHER if same_slots else _REMEMBERED_PAIRINGS
         for old in previous.views():
             view = self.view(old.placement, old.channel, now, plain_items=old.plain_items)
+            others = touched if old.holds_at(now) else None
             for slot, pairings in dict(old).items():
-                if touched is not None and slot not in touched and self.facts.agrees(previous.facts, slot):
+                if others is not None and slot not in others and self.facts.agrees(previous.facts, slot):
                     view.keep(slot, pairings)
                 elif left > 0 and (found := self.facts.slot_of(previous.facts.id_of(slot))) is not None:
                     view.put_together(found, pairings)
@@ -114,10 +116,6 @@ class OfferIndex:
     def remembered(self) -> list[tuple[Pairing, ...]]:
         """Give what views remember of items, while other threads may ask them."""
         return [pairings for view in self.views() for pairings in [*view.values()]]
-
-    def holds_at(self, now: float) -> bool:
-        """Tell whether no offer began or ended between the time of the views and ``now``."""
-        return self._since <= now < self._until
 
     def get(self, offer_id: str) -> IndexedOffer | None:
         """Give an indexed offer by id, fallbacks included."""
@@ -174,13 +172,17 @@ class OfferView(dict[int, tuple[Pairing, ...]]):
     :meth:`after`. What concerns the customer is not looked at. It fills itself as it is asked.
     """
 
-    def __init__(self, index: OfferIndex, placement: str, channel: str, now: float, *, plain_items: bool) -> None:
+    def __init__(
+        self, index: OfferIndex, placement: str, channel: str, now: float, until: float, *, plain_items: bool
+    ) -> None:
+        """Look at ``index`` at ``now``; nothing begins or ends before ``until``."""
         super().__init__()
         self.placement = placement
         self.channel = channel
         self.plain_items = plain_items
         self._index = index
         self._now = now
+        self._until = until
         self._after: dict[int, tuple[Pairing, ...]] = {}
 
     def admits(self, indexed: IndexedOffer) -> bool:
@@ -200,6 +202,10 @@ class OfferView(dict[int, tuple[Pairing, ...]]):
         remembered = self._after[slot] = tuple(pairings)
         self._index.remembered_pairings += len(remembered)
         return remembered
+
+    def holds_at(self, now: float) -> bool:
+        """Tell whether no offer begins or ends between the time of the view and ``now``."""
+        return self._now <= now < self._until
 
     def keep(self, slot: int, pairings: tuple[Pairing, ...]) -> None:
         """Remember what another view, of the same terms, gave of an item that is as it was."""
