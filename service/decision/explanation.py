@@ -14,17 +14,33 @@ from service.decision.reasons import (
     Reason,
     ReasonCode,
 )
+from service.decision.slots import Slots
 from service.decision.snapshot import Snapshot
 
 _MAXIMAL_EVIDENCE = 8  # of one reason: more says nothing more to a person
 
-REBUY = int(Source.REBUY)
-WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
+_REBUY = int(Source.REBUY)
+_WITHOUT_EVIDENCE: Mapping[int, tuple[Reason, ...]] = {
     Source.COLLABORATIVE: POPULAR_WITH_SIMILAR_CUSTOMERS,
     Source.NEIGHBORS: POPULAR_WITH_SIMILAR_CUSTOMERS,
     Source.POPULAR: POPULAR,
     Source.SEGMENT: POPULAR_IN_SEGMENT,
 }
+
+
+def reason_of_list(
+    slots: Slots, slot: int, kind: int, evidence_rows: Sequence[int], evidence: int
+) -> tuple[Reason, ...]:
+    """Give the strongest reason for a candidate of a list, alone; none when there is no evidence for any.
+
+    ``kind`` is its source without BOUGHT_FLAG, ``evidence`` its place in the list's ``evidence_rows``.
+    """
+    if kind == _REBUY:
+        return slots.bought_before[slot]
+    if evidence < len(evidence_rows):  # NO_EVIDENCE is beyond any list
+        packed = evidence_rows[evidence]
+        return slots.viewed[packed & ~VIEWED_FLAG] if packed & VIEWED_FLAG else slots.bought[packed]
+    return _WITHOUT_EVIDENCE.get(kind, ())
 
 
 class Explainer:
@@ -49,14 +65,7 @@ class Explainer:
         kind = source & ~BOUGHT_FLAG
         if kind == CONTEXT_SOURCE:
             return self._because(ReasonCode.GOES_WITH_CONTEXT, self._tied_to(slot, self._context_rows))
-        if kind == REBUY:
-            return self._slots.bought_before[slot]
-        if evidence < len(self._evidence):  # NO_EVIDENCE is beyond any list
-            packed = self._evidence[evidence]
-            if packed & VIEWED_FLAG:
-                return self._slots.viewed[packed & ~VIEWED_FLAG]
-            return self._slots.bought[packed]
-        return WITHOUT_EVIDENCE.get(kind, ())
+        return reason_of_list(self._slots, slot, kind, self._evidence, evidence)
 
     def every(self, ranked: Ranked) -> tuple[Reason, ...]:
         """Give every reason for an item, the strongest first, each code once with all of its evidence."""

@@ -7,17 +7,16 @@ is left to that; a test holds the two together.
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from models.candidates import BOUGHT_FLAG, VIEWED_FLAG
+from models.candidates import BOUGHT_FLAG
 from models.offers import Rebuys
 from service.decision.candidate_stream import unpacked
-from service.decision.explanation import REBUY, WITHOUT_EVIDENCE
+from service.decision.explanation import reason_of_list
 from service.decision.history import History, read_history, unwelcome_slots
 from service.decision.pairing import Pairing
 from service.decision.query import Customer, Query
 from service.decision.reasons import Reason
-from service.decision.slots import Slots
 from service.decision.snapshot import Snapshot
-from service.decision.terms import TermsCheck
+from service.decision.terms import TermsCheck, barred_offers
 
 Place = tuple[Pairing, float, tuple[Reason, ...]]
 """Is an item with the offer made on it or alone, its score, and the strongest reason for it if there is one."""
@@ -49,7 +48,7 @@ def _places(snapshot: Snapshot, query: Query, customer: Customer) -> Iterator[Pl
         return
     history = read_history(customer.profile, slots)
     used = _used(snapshot, query, customer, history)
-    barred = history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
+    barred = barred_offers(query, history)
     view = snapshot.offers.view(placement.placement, query.channel, query.now, plain_items=placement.plain_items)
     terms: TermsCheck | None = None
     evidence_rows: list[int] = own.evidence_rows.tolist()
@@ -69,17 +68,7 @@ def _places(snapshot: Snapshot, query: Query, customer: Customer) -> Iterator[Pl
         used.add(slot)
         if found.offer_id:
             barred.add(found.offer_id)
-        yield found, score, _why(slots, slot, source & _KIND, evidence_rows, evidence)
-
-
-def _why(slots: Slots, slot: int, kind: int, evidence_rows: list[int], evidence: int) -> tuple[Reason, ...]:
-    """Give the reason as :class:`~service.decision.explanation.Explainer` does where there is no context."""
-    if kind == REBUY:
-        return slots.bought_before[slot]
-    if evidence < len(evidence_rows):
-        packed = evidence_rows[evidence]
-        return slots.viewed[packed & ~VIEWED_FLAG] if packed & VIEWED_FLAG else slots.bought[packed]
-    return WITHOUT_EVIDENCE.get(kind, ())
+        yield found, score, reason_of_list(slots, slot, source & _KIND, evidence_rows, evidence)
 
 
 def _used(snapshot: Snapshot, query: Query, customer: Customer, history: History) -> set[int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from models.catalog import Catalog
 from models.item_model import ItemModel
@@ -106,20 +105,15 @@ def build_snapshot(
     Pure apart from its cost, which is proportional to what changed since ``previous`` plus one counting sort over
     all (offer, item) pairs: run it off the event loop.
     """
-    index = partial(index_offers, popularity=model.items.popularity, now=now, pace=pace)
-    same_model = previous is not None and previous.model is model
-    if previous is not None and same_model:
-        slots = previous.slots
-        offers = previous.offers
-        if catalog.offers is not previous.catalog.offers or catalog.items is not previous.catalog.items:
-            offers = index_offers(
-                catalog.offers, catalog.items, slots, model.items.popularity, now, previous.offers, pace
-            )
+    same = previous if previous is not None and previous.model is model else None
+    slots = same.slots if same is not None else Slots(model.items.vocabulary)
+    if same is not None and catalog.offers is same.catalog.offers and catalog.items is same.catalog.items:
+        offers = same.offers
     else:
-        slots = Slots(model.items.vocabulary)
-        offers = index(catalog.offers, catalog.items, slots, previous=None)
-    if previous is not None and offers is not previous.offers:
-        offers.take_over(previous.offers, now, pace, same_slots=same_model)
+        indexed, popularity = same.offers if same is not None else None, model.items.popularity
+        offers = index_offers(catalog.offers, catalog.items, slots, popularity, now, indexed, pace)
+        if previous is not None:
+            offers.take_over(previous.offers, now, pace, same_slots=same is not None)
     known = previous.held if previous is not None else {}
     others = {
         one.model_version: build_snapshot(catalog, one, now, known.get(one.model_version), pace=pace) for one in held

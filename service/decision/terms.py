@@ -46,6 +46,11 @@ class TraceRule(IntEnum):
 _NO_ITEM = -1
 
 
+def barred_offers(query: Query, history: History) -> set[str]:
+    """Give the offers that are out before an answer shows any."""
+    return history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
+
+
 class TermsCheck:
     """Checks offers for one answer. ``barred`` offers are out: dismissed, excluded, or used up by the answer."""
 
@@ -56,7 +61,7 @@ class TermsCheck:
         self._history = history
         self._now = query.now
         self._channel = query.channel
-        self.barred = history.dismissed_offer_ids.union(query.excluded_offer_ids, query.exhausted_offer_ids)
+        self.barred = barred_offers(query, history)
         self._membership: dict[str, bool] = {}
         self._placement = ""
         self._minute: int | None = None
