@@ -15,29 +15,10 @@ from typing import Annotated, Any
 
 import redis.asyncio
 from fastapi import FastAPI, HTTPException, Query, Response
-from implicit.cpu.als import AlternatingLeastSquares
-from scipy.sparse import csr_matrix, load_npz
+
+from benchmarks.peers.recommender import Recommender
 
 CACHE_SECONDS = 3600
-
-
-class Recommender:
-    """Holds the model, who bought what, and the names of rows and columns."""
-
-    def __init__(self, folder: Path) -> None:
-        self._model = AlternatingLeastSquares.load(str(folder / "model.npz"))
-        self._purchases = csr_matrix(load_npz(folder / "purchases.npz"))
-        ids = json.loads((folder / "ids.json").read_text())
-        self._rows = {customer_id: row for row, customer_id in enumerate(ids["customers"])}
-        self._item_ids: list[str] = ids["items"]
-
-    def recommend(self, customer_id: str, count: int) -> list[tuple[str, float]]:
-        """Give the best items that the customer has not bought, with their scores. KeyError for an unknown customer."""
-        row = self._rows[customer_id]
-        columns, scores = self._model.recommend(row, self._purchases[row], N=count, filter_already_liked_items=True)
-        return [
-            (self._item_ids[column], score) for column, score in zip(columns.tolist(), scores.tolist(), strict=True)
-        ]
 
 
 @asynccontextmanager
@@ -66,11 +47,12 @@ async def recommend(customer_id: str, count: Annotated[int, Query(ge=1, le=100)]
     return Response(body, media_type="application/json")
 
 
-async def _described(best: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+async def _described(best: Sequence[tuple[int, float]]) -> list[dict[str, Any]]:
     """Put what the shop tells of each item beside its score; an item that is gone is left out."""
-    stored = await app.state.redis.mget([f"item:{item_id}" for item_id, _ in best])
+    item_ids = [app.state.recommender.item_ids[column] for column, _ in best]
+    stored = await app.state.redis.mget([f"item:{item_id}" for item_id in item_ids])
     return [
         {"item_id": item_id, "score": score, **json.loads(item)}
-        for (item_id, score), item in zip(best, stored, strict=True)
+        for item_id, (_, score), item in zip(item_ids, best, stored, strict=True)
         if item is not None
     ]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import grpc.aio
 import uvloop
-from implicit.cpu.als import AlternatingLeastSquares
-from scipy.sparse import csr_matrix, load_npz
 
+from benchmarks.peers.recommender import Recommender
 from dangol.v1.catalog_pb2 import Money
 from dangol.v1.offer_service_pb2 import RankedOffer, RecommendOffersRequest, RecommendOffersResponse, Slate, Terms
 
@@ -26,11 +25,8 @@ class OfferService:
     """Answers RecommendOffers."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = AlternatingLeastSquares.load(str(folder / "model.npz"))
-        self._purchases = csr_matrix(load_npz(folder / "purchases.npz"))
-        ids = json.loads((folder / "ids.json").read_text())
-        self._rows = {customer_id: row for row, customer_id in enumerate(ids["customers"])}
-        self._item_ids: list[str] = ids["items"]
+        self._recommender = Recommender(folder)
+        self._item_ids = self._recommender.item_ids
         items = json.loads((folder / "items.json").read_text())
         self._titles: list[str] = [items[item_id]["title"] for item_id in self._item_ids]
         prices = [
@@ -40,13 +36,11 @@ class OfferService:
 
     async def recommend(self, request: RecommendOffersRequest, context: _Context) -> RecommendOffersResponse:
         """Recommend the best items that the customer has not bought."""
-        row = self._rows.get(request.customer_id)
-        if row is None:
+        try:
+            best = self._recommender.recommend(request.customer_id, request.page_size or _PAGE_SIZE)
+        except KeyError:
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown customer")
-        count = request.page_size or _PAGE_SIZE
-        columns, scores = self._model.recommend(row, self._purchases[row], N=count, filter_already_liked_items=True)
-        best = enumerate(zip(columns.tolist(), scores.tolist(), strict=True), 1)
-        offers = [self._offer(rank, column, score) for rank, (column, score) in best]
+        offers = [self._offer(rank, column, score) for rank, (column, score) in enumerate(best, 1)]
         return RecommendOffersResponse(slates=[Slate(placement=request.placements[0], offers=offers)])
 
     def _offer(self, rank: int, column: int, score: float) -> RankedOffer:
